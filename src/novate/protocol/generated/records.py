@@ -1,0 +1,96 @@
+"""Generated from schema.toml by scripts/generate_schema.py; do not edit."""
+
+import numpy as np
+
+from novate.protocol.generated.codes import CommandKind
+
+COMMAND = np.dtype(
+    [
+        ("kind", np.int64),
+        ("sequence", np.int64),
+        ("time_ns", np.int64),
+        ("account", np.int64),
+        ("nonce", np.int64),
+        ("expires_ns", np.int64),
+        ("instrument", np.int64),
+        ("side", np.int64),
+        ("time_in_force", np.int64),
+        ("lots", np.int64),
+        ("price_ticks", np.int64),
+        ("order_id", np.int64),
+        ("amount_atoms", np.int64),
+        ("cursor", np.int64),
+        ("underlying", np.int64),
+        ("instrument_kind", np.int64),
+        ("strike_atoms", np.int64),
+        ("expiry_ns", np.int64),
+        ("index_atoms", np.int64),
+        ("confidence_e6", np.int64),
+        ("forward_atoms", np.int64),
+        ("svi_a_x48", np.int64),
+        ("svi_b_x48", np.int64),
+        ("svi_rho_x48", np.int64),
+        ("svi_m_x48", np.int64),
+        ("svi_sigma_x48", np.int64),
+        ("observed_ns", np.int64),
+        ("batch", np.int64),
+    ]
+)
+
+EVENT = np.dtype(
+    [
+        ("sequence", np.int64),
+        ("kind", np.int64),
+        ("code", np.int64),
+        ("account", np.int64),
+        ("order_id", np.int64),
+        ("instrument", np.int64),
+        ("side", np.int64),
+        ("price_ticks", np.int64),
+        ("lots", np.int64),
+        ("maker_account", np.int64),
+        ("maker_order_id", np.int64),
+        ("amount_atoms", np.int64),
+        ("maker_amount_atoms", np.int64),
+        ("reason", np.int64),
+    ]
+)
+
+COMMAND_FIELDS: dict[CommandKind, tuple[str, ...]] = {
+    CommandKind.DEPOSIT: ("cursor", "amount_atoms",),
+    CommandKind.WITHDRAW: ("amount_atoms", "nonce", "expires_ns",),
+    CommandKind.PLACE: ("instrument", "side", "time_in_force", "lots", "price_ticks", "nonce", "expires_ns",),
+    CommandKind.REPLACE: ("order_id", "lots", "price_ticks", "nonce", "expires_ns",),
+    CommandKind.CANCEL: ("order_id", "nonce", "expires_ns",),
+    CommandKind.CANCEL_ALL: ("instrument", "nonce", "expires_ns",),
+    CommandKind.LIST_INSTRUMENT: ("underlying", "instrument_kind", "strike_atoms", "expiry_ns", "nonce", "expires_ns",),
+    CommandKind.INDEX: ("underlying", "index_atoms", "confidence_e6", "observed_ns",),
+    CommandKind.SURFACE: ("underlying", "expiry_ns", "forward_atoms", "svi_a_x48", "svi_b_x48", "svi_rho_x48", "svi_m_x48", "svi_sigma_x48", "observed_ns",),
+    CommandKind.TICK: (),
+    CommandKind.SEAL: ("batch",),
+}
+
+SIGNED_BY: dict[CommandKind, str] = {
+    CommandKind.DEPOSIT: "",
+    CommandKind.WITHDRAW: "account",
+    CommandKind.PLACE: "account",
+    CommandKind.REPLACE: "account",
+    CommandKind.CANCEL: "account",
+    CommandKind.CANCEL_ALL: "account",
+    CommandKind.LIST_INSTRUMENT: "operator",
+    CommandKind.INDEX: "oracle",
+    CommandKind.SURFACE: "oracle",
+    CommandKind.TICK: "",
+    CommandKind.SEAL: "",
+}
+
+STRUCT_TYPE: dict[CommandKind, str] = {
+    CommandKind.WITHDRAW: "Withdraw(address account,uint64 amountAtoms,uint64 nonce,uint64 expiresNs)",
+    CommandKind.PLACE: "Place(address account,string instrument,string side,string timeInForce,uint64 sizeLots,uint64 limitPriceTicks,uint64 nonce,uint64 expiresNs)",
+    CommandKind.REPLACE: "Replace(address account,uint64 orderId,uint64 sizeLots,uint64 limitPriceTicks,uint64 nonce,uint64 expiresNs)",
+    CommandKind.CANCEL: "Cancel(address account,uint64 orderId,uint64 nonce,uint64 expiresNs)",
+    CommandKind.CANCEL_ALL: "CancelAll(address account,string instrument,uint64 nonce,uint64 expiresNs)",
+    CommandKind.LIST_INSTRUMENT: "ListInstrument(string instrument,uint64 nonce,uint64 expiresNs)",
+    CommandKind.INDEX: "IndexPrice(string underlying,uint64 indexAtoms,uint64 confidenceE6,uint64 observedNs)",
+    CommandKind.SURFACE: "Surface(string underlying,uint64 expiryNs,uint64 forwardAtoms,int64 aX48,int64 bX48,int64 rhoX48,int64 mX48,int64 sigmaX48,uint64 observedNs)",
+}
