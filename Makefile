@@ -1,0 +1,64 @@
+# Every target sets up what it needs: in a fresh clone `make demo` or `make test` is enough.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+STAMP := .venv/.installed
+ANVIL := tests/contracts/anvil
+WORKERS ?= 2
+ARGS ?=
+SOURCES := src tests $(wildcard scripts benchmarks)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format bench lock clean anvil
+
+help: ## List the targets.
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
+
+install: $(STAMP) ## Create .venv and install the locked dependencies and novate itself.
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "novate needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { \
+	  echo "could not create .venv (on Debian: apt-get install python3-venv)" >&2; rm -rf .venv; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install ## Run a whole venue on this machine, with traders (ARGS="..." are passed on).
+	$(BIN)/novate demo $(ARGS)
+
+anvil:
+	@if test -f $(ANVIL)/package-lock.json && command -v npm >/dev/null; then \
+	  test $(ANVIL)/node_modules -nt $(ANVIL)/package-lock.json || \
+	    { npm ci --prefix $(ANVIL) --no-fund --no-audit --loglevel=error && touch $(ANVIL)/node_modules; }; fi
+
+test: install anvil ## Run every test on WORKERS=2 processes (ARGS="..." are passed to pytest).
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+check: install ## Check formatting, lint, types, imports, the generated schema and the house rules.
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/generate_schema.py --check
+	$(BIN)/python -m pytest -q tests/tidy
+
+format: install ## Format the code and mend what the linter can mend by itself.
+	$(BIN)/ruff check --fix-only --quiet $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+bench: install ## Run every benchmark; each prints its figures and asserts its final state.
+	@for script in benchmarks/*.py; do \
+	  test -e "$$script" || { echo "no benchmark yet"; exit 0; }; \
+	  echo "== $$script"; $(BIN)/python "$$script" $(ARGS) || exit 1; done
+
+lock: install ## Renew requirements.lock from pyproject.toml.
+	$(BIN)/uv pip compile pyproject.toml --group dev --python-version 3.11 --universal --generate-hashes \
+	  --upgrade --quiet --no-header -o requirements.lock
+
+clean: ## Remove .venv, node_modules and every cache below this folder.
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache .import_linter_cache $(ANVIL)/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
