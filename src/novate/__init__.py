@@ -1,0 +1,1 @@
+"""novate: a self-custodial options exchange whose rules are one published integer program."""

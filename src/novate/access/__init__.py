@@ -1,0 +1,1 @@
+"""What people touch: signing, the JSON-RPC and WebSocket server, the client."""

@@ -1,0 +1,1 @@
+"""The float64 quant library: prices, Greeks, fits. Advisory: no float decides anything."""

@@ -1,0 +1,1 @@
+"""The programs behind the novate command. Wiring only; nothing imports them."""

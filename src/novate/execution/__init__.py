@@ -1,0 +1,1 @@
+"""The engine: runs the law fast. Books, tables, sequencer, journal, snapshots."""

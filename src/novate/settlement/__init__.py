@@ -1,0 +1,1 @@
+"""The binding: contracts that hold the collateral, and the programs that talk to them."""

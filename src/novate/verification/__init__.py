@@ -1,0 +1,1 @@
+"""The proof: replays what was published and compares every root. It never imports the engine."""
