@@ -30,7 +30,7 @@ $(STAMP): requirements.lock pyproject.toml
 demo: install ## Run a whole venue on this machine, with traders (ARGS="..." are passed on).
 	$(BIN)/novate demo $(ARGS)
 
-anvil:
+anvil: ## Fetch the Ethereum node that the contract tests talk to, if npm is present.
 	@if test -f $(ANVIL)/package-lock.json && command -v npm >/dev/null; then \
 	  test $(ANVIL)/node_modules -nt $(ANVIL)/package-lock.json || \
 	    { npm ci --prefix $(ANVIL) --no-fund --no-audit --loglevel=error && touch $(ANVIL)/node_modules; }; fi
