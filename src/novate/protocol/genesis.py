@@ -1,0 +1,171 @@
+"""The genesis file: who may speak, which underlyings exist, every limit and every margin parameter.
+
+Its bytes are canonical JSON, and their Keccak-256 is what the command log and the settlement contract begin with, so a
+venue cannot change a parameter without becoming another venue. Implements [GENESIS-1] and [UNIT-6].
+"""
+
+import json
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from novate.protocol.frame import keccak256
+from novate.protocol.generated import constants
+
+PARAMETER_NAMES = (
+    "observation_skew_ns",
+    "observation_age_ns_max",
+    "index_age_ns_max",
+    "futures_initial_e6",
+    "futures_maintenance_e6",
+    "short_initial_e6",
+    "short_maintenance_e6",
+    "basis_shift_e6",
+    "confidence_threshold_e6",
+    "confidence_rate_e6",
+    "taker_fee_e6",
+    "maker_fee_e6",
+)
+LIMIT_NAMES = ("accounts", "orders", "positions", "instruments", "series")
+UNDERLYING_NAMES = (
+    "index_atoms_max",
+    "option_lots_per_unit",
+    "option_tick_atoms",
+    "perpetual_lots_per_unit",
+    "perpetual_tick_atoms",
+)
+LIMIT_MAX = {"accounts": 1 << 20, "orders": 1 << 20, "positions": 1 << 22, "instruments": 1 << 14, "series": 1 << 10}
+PARAMETERS = np.dtype([(name, np.int64) for name in PARAMETER_NAMES])
+UNDERLYING = np.dtype([(name, np.int64) for name in UNDERLYING_NAMES])
+
+
+class GenesisError(ValueError):
+    """The genesis file is not one this law accepts; the message names the field and what was expected."""
+
+
+class Underlying(NamedTuple):
+    """One underlying: its name and the five figures of [UNIT-6]."""
+
+    name: str
+    index_atoms_max: int
+    option_lots_per_unit: int
+    option_tick_atoms: int
+    perpetual_lots_per_unit: int
+    perpetual_tick_atoms: int
+
+
+class Genesis(NamedTuple):
+    """The parsed file. Addresses are 20 bytes; `hash` is the Keccak-256 of the canonical bytes."""
+
+    raw: bytes
+    hash: bytes
+    chain_id: int
+    settlement: bytes
+    operator: bytes
+    oracles: tuple[bytes, ...]
+    quorum: int
+    underlyings: tuple[Underlying, ...]
+    limits: dict[str, int]
+    parameters: dict[str, int]
+
+    def pack_parameters(self) -> np.ndarray[Any, np.dtype[Any]]:
+        """Return the parameters as an array of one PARAMETERS record."""
+        return np.array([tuple(self.parameters[name] for name in PARAMETER_NAMES)], PARAMETERS)
+
+    def pack_underlyings(self) -> np.ndarray[Any, np.dtype[Any]]:
+        """Return the underlyings' figures as an array of UNDERLYING records."""
+        return np.array([underlying[1:] for underlying in self.underlyings], UNDERLYING)
+
+
+def encode_genesis(document: dict[str, Any]) -> bytes:
+    """Return the canonical bytes of a genesis document."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def parse_genesis(raw: bytes) -> Genesis:
+    """Return the genesis of canonical bytes, or raise GenesisError.
+
+    Errors     not JSON, not canonical, a missing or unknown field, a value outside its range.
+    """
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise GenesisError(f"the genesis file must be JSON: {error}") from error
+    if not isinstance(document, dict) or encode_genesis(document) != raw:
+        raise GenesisError("the genesis file must be canonical JSON: sorted keys, no spaces, ASCII")
+    try:
+        return read_document(raw, document)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise GenesisError(f"the genesis file lacks or misshapes a field: {error}") from error
+
+
+def read_document(raw: bytes, document: dict[str, Any]) -> Genesis:
+    """Check every range of [GENESIS-1] and return the parsed file."""
+    require(document["version"] == constants.SCHEMA_VERSION, f"version must be {constants.SCHEMA_VERSION}")
+    oracles = tuple(read_address(text, "oracles") for text in document["oracles"])
+    quorum = read_integer(document["quorum"], "quorum", 1, max(len(oracles), 1))
+    require(1 <= len(oracles) <= constants.ORACLE_COUNT_MAX, "oracles must number 1 to 8")
+    require(len(set(oracles)) == len(oracles), "oracles must be distinct")
+    underlyings = tuple(read_underlying(row) for row in document["underlyings"])
+    require(1 <= len(underlyings) <= constants.UNDERLYING_COUNT_MAX, "underlyings must number 1 to 8")
+    require(len({u.name for u in underlyings}) == len(underlyings), "underlyings must have distinct names")
+    limits = {name: read_integer(document["limits"][name], name, 1, LIMIT_MAX[name]) for name in LIMIT_NAMES}
+    parameters = {name: read_integer(document["parameters"][name], name, 0, 1 << 50) for name in PARAMETER_NAMES}
+    for name in PARAMETER_NAMES:
+        if name.endswith("_e6"):
+            require(parameters[name] <= constants.E6, f"{name} must not exceed 1000000")
+    require(1 <= parameters["basis_shift_e6"] < constants.E6, "basis_shift_e6 must be between 0 and 1000000")
+    require(parameters["maker_fee_e6"] <= parameters["taker_fee_e6"], "the maker fee must not exceed the taker fee")
+    return Genesis(
+        raw,
+        keccak256(raw),
+        read_integer(document["chain_id"], "chain_id", 1, 1 << 53),
+        read_address(document["settlement"], "settlement"),
+        read_address(document["operator"], "operator"),
+        oracles,
+        quorum,
+        underlyings,
+        limits,
+        parameters,
+    )
+
+
+def read_underlying(row: dict[str, Any]) -> Underlying:
+    """Check one underlying against the bit budget of [UNIT-5]."""
+    name = row["name"]
+    named = isinstance(name, str) and name.isalnum() and name.isascii() and name.isupper() and len(name) <= 8
+    require(named, f"an underlying's name must be 1 to 8 capital letters or digits, found {name!r}")
+    figures = [read_integer(row[key], key, 1, constants.INDEX_ATOMS_MAX - 1) for key in UNDERLYING_NAMES]
+    underlying = Underlying(name, *figures)
+    for lots_per_unit in (underlying.option_lots_per_unit, underlying.perpetual_lots_per_unit):
+        bound = lots_per_unit * constants.LOT_VALUE_ATOMS_MAX
+        require(underlying.index_atoms_max <= bound, f"{name}: a lot must be worth at most 2**34 atoms")
+    for tick_atoms in (underlying.option_tick_atoms, underlying.perpetual_tick_atoms):
+        bound = constants.LOT_VALUE_ATOMS_MAX * 2
+        require(tick_atoms * constants.PRICE_TICKS_MAX <= bound, f"{name}: the last tick must be at most 2**35 atoms")
+    return underlying
+
+
+def read_integer(value: Any, name: str, low: int, high: int) -> int:
+    """Return an integer in [low, high]; a bool is not an integer here."""
+    if type(value) is not int or not low <= value <= high:
+        raise GenesisError(f"{name} must be an integer from {low} to {high}, found {value!r}")
+    return value
+
+
+def read_address(text: Any, name: str) -> bytes:
+    """Return the 20 bytes of a lower-case 0x address that is not zero."""
+    if isinstance(text, str) and len(text) == 42 and text.startswith("0x") and text == text.lower():
+        try:
+            address = bytes.fromhex(text[2:])
+        except ValueError as error:
+            raise GenesisError(f"{name} must be hexadecimal, found {text!r}") from error
+        if any(address):
+            return address
+    raise GenesisError(f"{name} must be a non-zero lower-case 0x address, found {text!r}")
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise GenesisError unless the condition holds."""
+    if not condition:
+        raise GenesisError(message)
