@@ -1,6 +1,9 @@
 # Every target sets up what it needs: in a fresh clone `make demo` or `make test` is enough.
 
-PYTHON ?= python3
+# The first interpreter for which every locked dependency has a wheel.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
+PYTHON ?= $(shell for name in python3 python3.12 python3.11; do \
+  $$name -c '$(SUPPORTED)' 2>/dev/null && echo $$name && break; done)
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -18,8 +21,9 @@ help: ## List the targets.
 install: $(STAMP) ## Create .venv and install the locked dependencies and novate itself.
 
 $(STAMP): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "novate needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V 2>&1). Try: make PYTHON=python3.12" >&2; exit 1; }
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(SUPPORTED)' || { \
+	  echo "novate needs Python 3.11 or 3.12; found $$($(or $(PYTHON),python3) -V 2>&1)." \
+	    "Name one: make install PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { \
 	  echo "could not create .venv (on Debian: apt-get install python3-venv)" >&2; rm -rf .venv; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
