@@ -47,7 +47,7 @@ def round_scaled(x: mpf, bits: int) -> int:
 
 
 def compute_ln_tables() -> tuple[list[int], list[int]]:
-    """Return, per interval of the mantissa, its centre's reciprocal and minus the logarithm of that integer."""
+    """Return, per interval of the mantissa, its centre's reciprocal and minus that integer's logarithm."""
     inverse = [round_scaled(1 / (1 + (mpf(j) + mpf("0.5")) / LN_NODES), 60) for j in range(LN_NODES)]
     return inverse, [round_scaled(-log(mpf(y) / mpf(2) ** 60), 60) for y in inverse]
 

@@ -2,7 +2,7 @@
 
 Implements [PRICE-1] to [PRICE-5]. A product of two 64-bit integers is only ever shifted (`mul_shift_floor`),
 never divided, so no language needs a 128-bit division. Python's and Numba's `//` on int64 both floor towards
-minus infinity and `>>` is the arithmetic shift in both; Vyper and Noir truncate: their twins correct the sign.
+minus infinity and `>>` is the arithmetic shift in both; Vyper and Noir truncate: twins correct the sign.
 """
 
 from novate.kernel import count_leading_zeros, kernel, kernel_inline, mul_shift_floor
@@ -80,7 +80,7 @@ def mul_x48(a: int, b: int) -> int:
 
 @kernel
 def div_wide_x48(a: int, b: int) -> int:
-    """Return floor(a * 2**48 / b) for a divisor too wide for twelve-bit digits, with the range of `div_x48`."""
+    """Return floor(a * 2**48 / b) for a divisor too wide for twelve-bit digits, ranges as `div_x48`."""
     quotient = a // b
     rest = a - quotient * b
     for _ in range(WIDE_DIGITS):
