@@ -1,7 +1,7 @@
 """Raw SVI total variance and the checks that decide whether the law accepts a surface.
 
 Implements [SVI-1] to [SVI-5]. A slice is (a, b, rho, m, sigma) in x48 and k is ln(strike / forward) in x48.
-Arbitrage is checked on fixed grids of k, because every machine must judge a surface alike; the checks err on the
+Arbitrage is checked on fixed grids of k, since every machine must judge a surface alike; the checks err on the
 side of refusing. Source: J. Gatheral and A. Jacquier (2014), Arbitrage-free SVI volatility surfaces.
 """
 
