@@ -1,7 +1,8 @@
 """Poseidon2 over the BN254 scalar field, t = 4: the hash of the state tree, as plain integers.
 
-This text is the law; `poseidon2_kernel` computes the same numbers in machine words. It refuses to know what is hashed.
-Implements [STATE-TREE-1] to [STATE-TREE-3]. Source: Grassi, Khovratovich, Schofnegger (2023), "Poseidon2", sections 5 and 6.
+This text is the law; `poseidon2_kernel` computes the same numbers in machine words. It refuses to know what
+is hashed. Implements [STATE-TREE-1] to [STATE-TREE-3]. Source: Grassi, Khovratovich, Schofnegger (2023),
+"Poseidon2", sections 5 and 6.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ State = tuple[int, int, int, int]
 
 
 def to_field(value: int) -> int:
-    """Return the field element of any integer: a negative x becomes P - |x|. [STATE-TREE-3]"""
+    """Return the field element of any integer: a negative x becomes P - |x| [STATE-TREE-3]."""
     return value % P
 
 
@@ -67,15 +68,16 @@ def permute(state: State) -> State:
 
 
 def compress4(a: int, b: int, c: int, d: int) -> int:
-    """Return permute(a, b, c, d)[0] + a: four field elements to one. [STATE-TREE-2]"""
+    """Return permute(a, b, c, d)[0] + a: four field elements to one [STATE-TREE-2]."""
     return (permute((a, b, c, d))[0] + a) % P
 
 
 def hash_elements(domain: int, elements: Sequence[int]) -> int:
-    """Return the hash of a list of integers under a domain tag. [STATE-TREE-3]
+    """Return the hash of a list of integers under a domain tag [STATE-TREE-3].
 
-    Three elements are absorbed at a time, the last group filled with zeros; the count is absorbed last, so that lists of
-    different lengths cannot meet.
+    Three elements are absorbed at a time, the last group filled with zeros; the count is absorbed last, so
+    that lists of different lengths cannot meet.
+
     Range      the domain is in [0, 2**32); elements are any integers and are reduced to the field.
     """
     h = to_field(domain)

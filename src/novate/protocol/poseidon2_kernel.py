@@ -1,7 +1,8 @@
 """Poseidon2 in machine words: batches of field elements as four uint64 limbs, least significant first.
 
-Inside a kernel an element is a tuple of four words in Montgomery form (x * 2**256 mod P), always below P. Arrays at the
-border hold plain values. Twin of `poseidon2`, equal by test. Implements [STATE-TREE-1] to [STATE-TREE-3].
+Inside a kernel an element is a tuple of four words in Montgomery form (x * 2**256 mod P), always below P.
+Arrays at the border hold plain values. Twin of `poseidon2`, equal by test. Implements [STATE-TREE-1] to
+[STATE-TREE-3].
 """
 
 from typing import Any
@@ -61,19 +62,16 @@ DIAGONAL = _to_montgomery_array(INTERNAL_DIAGONAL_MINUS_ONE)
 def _multiply_add(t: Word, a: Word, b: Word, carry: Word) -> tuple[Word, Word]:
     """Return the low and high word of t + a * b + carry, which is below 2**128 for all words."""
     low = a * b
-    high = mul_high(a, b)
     first = low + t
-    high = high + np.uint64(first < low)
     second = first + carry
-    high = high + np.uint64(second < first)
-    return second, high
+    return second, mul_high(a, b) + np.uint64(first < low) + np.uint64(second < first)
 
 
 @kernel_inline
 def _multiply_row(t: Element, a: Element, b: Word) -> Element:
     """Return (t + a * b + m * P) / 2**64 for the m that makes the division exact.
 
-    Range      t below 2 P, a below P: since the top limb of P is below 2**62, no carry leaves the fourth word.
+    Range      t below 2 P, a below P: the top limb of P is below 2**62, so no carry leaves the fourth word.
     """
     r0, carry = _multiply_add(t[0], a[0], b, ZERO)
     m = r0 * N0
@@ -103,7 +101,12 @@ def _subtract_modulus(x: Element) -> Element:
     # All ones where the subtraction borrowed, so that x is kept.
     keep = ZERO - (np.uint64(x[3] < P3) | np.uint64(e3 < b2))
     take = ~keep
-    return (d0 & take | x[0] & keep, d1 & take | x[1] & keep, d2 & take | x[2] & keep, d3 & take | x[3] & keep)
+    return (
+        d0 & take | x[0] & keep,
+        d1 & take | x[1] & keep,
+        d2 & take | x[2] & keep,
+        d3 & take | x[3] & keep,
+    )
 
 
 @kernel_inline
@@ -142,7 +145,9 @@ def _scale_add(x: Element, factor: Element, total: Element) -> Element:
 
 
 @kernel
-def _mix_external(a: Element, b: Element, c: Element, d: Element) -> tuple[Element, Element, Element, Element]:
+def _mix_external(
+    a: Element, b: Element, c: Element, d: Element
+) -> tuple[Element, Element, Element, Element]:
     """Multiply by M4 with eight additions and four doublings, as in the paper's section 5.1."""
     t0 = _add(a, b)
     t1 = _add(c, d)
@@ -186,7 +191,7 @@ def _apply_full_rounds(
 
 @kernel
 def _compress(a: Element, b: Element, c: Element, d: Element) -> Element:
-    """Return permute(a, b, c, d)[0] + a in Montgomery form. [STATE-TREE-2]"""
+    """Return permute(a, b, c, d)[0] + a in Montgomery form [STATE-TREE-2]."""
     feed = a
     a, b, c, d = _mix_external(a, b, c, d)
     a, b, c, d = _apply_full_rounds(a, b, c, d, 0)
@@ -209,10 +214,10 @@ def _enter(x: Element) -> Element:
 
 @kernel
 def _enter_integer(value: int) -> Element:
-    """Return the Montgomery form of an int64; a negative x is P - |x|. [STATE-TREE-3]"""
+    """Return the Montgomery form of an int64; a negative x is P - |x| [STATE-TREE-3]."""
     if value >= 0:
         return _enter((np.uint64(value), ZERO, ZERO, ZERO))
-    # The magnitude of -2**63 is its own two's complement read without sign; P0 is above 2**62, so a borrow may pass on.
+    # The magnitude of -2**63 is its own bit pattern read without sign; a borrow may reach the second limb.
     size = ZERO - np.uint64(value)
     d0 = P0 - size
     d1 = P1 - np.uint64(P0 < size)
@@ -223,7 +228,9 @@ def _enter_integer(value: int) -> Element:
 def _compress_rows(inputs: Limbs, out: Limbs) -> None:
     for i in range(len(out)):
         row = inputs[i]
-        h = _compress(_enter(_load(row, 0)), _enter(_load(row, 1)), _enter(_load(row, 2)), _enter(_load(row, 3)))
+        h = _compress(
+            _enter(_load(row, 0)), _enter(_load(row, 1)), _enter(_load(row, 2)), _enter(_load(row, 3))
+        )
         out[i, 0], out[i, 1], out[i, 2], out[i, 3] = _multiply(h, (ONE, ZERO, ZERO, ZERO))
 
 
@@ -243,7 +250,7 @@ def _hash_rows(domain: int, elements: NDArray[np.int64], out: Limbs) -> None:
 
 
 def compress_batch(inputs: Limbs, out: Limbs) -> None:
-    """Write compress4 of each row of four elements. [STATE-TREE-2]
+    """Write compress4 of each row of four elements [STATE-TREE-2].
 
     Shape      inputs uint64[n, 4, 4], out uint64[n, 4]; the last axis is the limbs, least significant first.
     Range      every element is below P; the caller keeps this true.
@@ -258,7 +265,7 @@ def compress_batch(inputs: Limbs, out: Limbs) -> None:
 
 
 def hash_elements_batch(domain: int, elements: NDArray[np.int64], out: Limbs) -> None:
-    """Write hash_elements of each row of int64 elements. [STATE-TREE-3]
+    """Write hash_elements of each row of int64 elements [STATE-TREE-3].
 
     Shape      elements int64[n, k], out uint64[n, 4].
     Range      the domain is in [0, 2**32).
