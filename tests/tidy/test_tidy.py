@@ -187,8 +187,12 @@ def test_numba_has_one_door() -> None:
 
 
 def list_citations(path: Path) -> set[str]:
-    """The clauses that a file cites; `[A-1] to [A-3]` cites three."""
-    text = path.read_text()
+    """The clauses that a file cites: `[A-1]`, `[A-1] to [A-3]`, or either without brackets on a `Law:` line."""
+    text = re.sub(
+        r"\bLaw: .*",
+        lambda line: re.sub(r"(?<!\[)\b([A-Z][A-Z0-9-]*-\d+)\b(?!\])", r"[\1]", line[0]),
+        path.read_text(),
+    )
     cited = {f"{name}-{number}" for name, number in CLAUSE.findall(text) if name not in STANDARDS}
     for name, first, last_name, last in CLAUSE_RANGE.findall(text):
         if name == last_name:
