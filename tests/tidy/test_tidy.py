@@ -187,7 +187,7 @@ def test_numba_has_one_door() -> None:
 
 
 def list_citations(path: Path) -> set[str]:
-    """The clauses that a file cites: `[A-1]`, `[A-1] to [A-3]`, or either without brackets on a `Law:` line."""
+    """The clauses that a file cites: `[A-1]`, `[A-1] to [A-3]`, or both bare on a `Law:` line."""
     text = re.sub(
         r"\bLaw: .*",
         lambda line: re.sub(r"(?<!\[)\b([A-Z][A-Z0-9-]*-\d+)\b(?!\])", r"[\1]", line[0]),
