@@ -1,0 +1,202 @@
+"""The naive model of the law: plain integers, lists and dicts, everything recomputed when it is needed.
+
+Written from docs/law alone; it shares no code with the engine, so that an agreement of the two means something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import margin, oracle, orders, venue
+from .records import EVENT_FIELDS, KINDS, POST_ONLY, SIGNED_BY
+from .records import Account, House, Instrument, Order, Rejected, Series, Underlying, require
+
+Command = dict[str, Any]
+Event = dict[str, int]
+
+_HANDLERS: dict[str, Callable[[Model, Command], tuple[int, int]]]
+
+
+class Model:
+    """The venue's state; `apply` is the law."""
+
+    def __init__(self, genesis: dict[str, Any]) -> None:
+        self.genesis = genesis
+        self.parameters: dict[str, int] = genesis["parameters"]
+        self.limits: dict[str, int] = genesis["limits"]
+        self.underlyings = [Underlying(config) for config in genesis["underlyings"]]
+        self.accounts: list[Account] = []
+        self.numbers: dict[str, int] = {}
+        self.instruments: list[Instrument] = []
+        self.series: list[Series] = []
+        self.books: list[tuple[list[Order], list[Order]]] = []
+        self.orders: dict[int, Order] = {}
+        self.free_slots = list(range(self.limits["orders"] - 1, -1, -1))
+        self.house = House()
+        self.sequence = 0
+        self.started = False
+        self.time_ns = 0
+        self.events: list[Event] = []
+
+    def apply(self, command: Command) -> list[Event]:
+        """The events of one command, RESULT first; a refused command leaves the state but for a nonce."""
+        self.sequence = command["sequence"]
+        self.events = []
+        try:
+            require(not self.started or command["time_ns"] >= self.time_ns, "TIME_NOT_MONOTONIC")
+            self.started, self.time_ns = True, command["time_ns"]
+            account, order_id = _HANDLERS[command["kind"]](self, command)
+            code = 0
+        except Rejected as refusal:
+            named = command["kind"] == "DEPOSIT" or SIGNED_BY[command["kind"]] == "account"
+            account = self.account_number(command["signer"]) if named else -1
+            code, order_id = refusal.code, 0
+        effects, self.events = self.events, []
+        self.emit("RESULT", code=code, account=account, order_id=order_id)
+        return self.events + effects
+
+    def emit(self, kind: str, **fields: int) -> None:
+        """Record an event of the command at hand."""
+        event = dict.fromkeys(EVENT_FIELDS, 0)
+        event["sequence"] = self.sequence
+        event["kind"] = KINDS[kind]
+        event.update(fields)
+        self.events.append(event)
+
+    def account_number(self, address: str) -> int:
+        """The account of an address, -1 if it never made a deposit."""
+        return self.numbers.get(address, -1)
+
+    def series_number(self, underlying: int, expiry_ns: int) -> int:
+        """The series of an (underlying, expiry), -1 if no option of it was listed."""
+        for number, series in enumerate(self.series):
+            if (series.underlying, series.expiry_ns) == (underlying, expiry_ns):
+                return number
+        return -1
+
+    def is_stale(self, underlying: int) -> bool:
+        """[MARK-STALE-1]."""
+        then = self.underlyings[underlying].index_time_ns
+        return then is None or self.time_ns - then > self.parameters["index_age_ns_max"]
+
+    def authenticate(self, command: Command) -> tuple[int, Account]:
+        """[AUTH-2] and [AUTH-3]: the account's number and record, its nonce used up."""
+        number = self.account_number(command["signer"])
+        require(number >= 0, "ACCOUNT_NOT_FOUND")
+        account = self.accounts[number]
+        require(command["expires_ns"] > self.time_ns, "SIGNATURE_EXPIRED")
+        require(command["nonce"] > account.nonce, "NONCE_REPLAYED")
+        account.nonce = command["nonce"]
+        return number, account
+
+    def authenticate_operator(self, command: Command) -> None:
+        """[AUTH-4] for the operator."""
+        require(command["signer"] == self.genesis["operator"], "OPERATOR_UNKNOWN")
+        require(command["expires_ns"] > self.time_ns, "SIGNATURE_EXPIRED")
+        require(command["nonce"] > self.house.operator_nonce, "NONCE_REPLAYED")
+        self.house.operator_nonce = command["nonce"]
+
+    def authenticate_oracle(self, command: Command) -> int:
+        """[AUTH-4] for an oracle: its number."""
+        require(command["signer"] in self.genesis["oracles"], "ORACLE_UNKNOWN")
+        return int(self.genesis["oracles"].index(command["signer"]))
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a later command's outcome can depend on, and each account's margin."""
+        house = {name: getattr(self.house, name) for name in House.__slots__}
+        return {
+            "accounts": [self._account_state(account) for account in self.accounts],
+            "orders": [
+                {name: getattr(order, name) for name in Order.__slots__}
+                for _, order in sorted(self.orders.items())
+            ],
+            "instruments": [
+                {name: getattr(instrument, name) for name in Instrument.__slots__ if name != "worst_by_price"}
+                for instrument in self.instruments
+            ],
+            "underlyings": [_underlying_state(underlying) for underlying in self.underlyings],
+            "series": [_series_state(series) for series in self.series],
+            "house": house | {"time_ns": self.time_ns},
+        }
+
+    def _account_state(self, account: Account) -> dict[str, Any]:
+        equity, unrealised, initial, maintenance = margin.summary(self, account)
+        held = sorted(account.positions.items())
+        return {
+            "address": account.address,
+            "cash_atoms": account.cash_atoms,
+            "nonce": account.nonce,
+            "positions": [(i, position.lots, position.cost_atoms) for i, position in held],
+            "open_orders": len(account.orders),
+            "gross_lots": [margin.gross_lots(self, account, u) for u in range(len(self.underlyings))],
+            "equity_atoms": equity,
+            "unrealised_atoms": unrealised,
+            "initial_atoms": initial,
+            "maintenance_atoms": maintenance,
+        }
+
+    def check_invariants(self) -> None:
+        """[CASH-3], zero-sum lots, uncrossed ordered books, disjoint slots and full counts."""
+        cash = sum(account.cash_atoms for account in self.accounts)
+        cost = sum(p.cost_atoms for account in self.accounts for p in account.positions.values())
+        house = self.house
+        assert cash - cost + house.fees_atoms == house.deposited_atoms - house.withdrawn_atoms
+        for number in range(len(self.instruments)):
+            held = [account.positions[number].lots for account in self.accounts if number in account.positions]
+            assert sum(held) == 0
+            bids, asks = self.books[number]
+            assert not (bids and asks) or bids[0].price_ticks < asks[0].price_ticks
+            assert bids == sorted(bids, key=lambda order: (-order.price_ticks, order.priority))
+            assert asks == sorted(asks, key=lambda order: (order.price_ticks, order.priority))
+        assert all(p.lots for account in self.accounts for p in account.positions.values())
+        assert all(order.lots > 0 for order in self.orders.values())
+        assert all(order.time_in_force in (0, POST_ONLY) for order in self.orders.values())
+        slots = [order.slot for order in self.orders.values()] + self.free_slots
+        assert sorted(slots) == list(range(self.limits["orders"]))
+        assert sorted(self.orders) == sorted(i for account in self.accounts for i in account.orders)
+        assert sum(len(bids) + len(asks) for bids, asks in self.books) == len(self.orders)
+        assert orders.position_records(self) <= self.limits["positions"]
+        assert house.fees_atoms >= 0
+
+
+def _underlying_state(underlying: Underlying) -> dict[str, Any]:
+    return {
+        "index_atoms": underlying.index_atoms,
+        "confidence_e6": underlying.confidence_e6,
+        "index_time_ns": underlying.index_time_ns or 0,
+        "has_index": underlying.index_time_ns is not None,
+        "dirty": underlying.dirty,
+        "advanced_ns": underlying.advanced_ns or 0,
+        "reports": sorted((who, *report) for who, report in underlying.reports.items()),
+    }
+
+
+def _series_state(series: Series) -> dict[str, Any]:
+    accepted = series.surface.numbers() if series.surface else (0,) * 7
+    return {
+        "underlying": series.underlying,
+        "expiry_ns": series.expiry_ns,
+        "expired": series.expired,
+        "surface": accepted,
+        "reference_index": series.reference_index,
+        "variance_time_ns": series.variance_time_ns,
+        "twap_sum": series.twap_sum,
+        "twap_ms": series.twap_ms,
+        "reports": sorted((who, *report.numbers()) for who, report in series.reports.items()),
+    }
+
+
+_HANDLERS = {
+    "DEPOSIT": venue.deposit,
+    "WITHDRAW": venue.withdraw,
+    "PLACE": orders.place,
+    "REPLACE": orders.replace,
+    "CANCEL": orders.cancel,
+    "CANCEL_ALL": orders.cancel_all,
+    "LIST_INSTRUMENT": venue.list_instrument,
+    "INDEX": oracle.index,
+    "SURFACE": oracle.surface,
+    "TICK": oracle.tick,
+    "SEAL": venue.seal,
+}

@@ -1,0 +1,182 @@
+"""[INDEX-*], [SURFACE-*], [MARK-*] and [EXPIRY-*]: what oracles say, and what time does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import pricing
+from .orders import end_order, take_from_book
+from .records import CALL, EXPIRED, OPEN, PERPETUAL, SCALES, Instrument, Report, Series, mul_ratio_ceil_e6, require
+
+if TYPE_CHECKING:
+    from .model import Model
+
+Command = dict[str, Any]
+
+
+def _check_observation(model: Model, observed_ns: int, last_ns: int | None) -> None:
+    """The three observation codes of [INDEX-1]."""
+    rules = model.parameters
+    require(observed_ns <= model.time_ns + rules["observation_skew_ns"], "OBSERVATION_IN_FUTURE")
+    require(observed_ns >= model.time_ns - rules["observation_age_ns_max"], "OBSERVATION_STALE")
+    require(last_ns is None or observed_ns > last_ns, "OBSERVATION_NOT_NEWER")
+
+
+def index(model: Model, command: Command) -> tuple[int, int]:
+    """[INDEX-1] and [INDEX-2]."""
+    oracle = model.authenticate_oracle(command)
+    require(0 <= command["underlying"] < len(model.underlyings), "UNDERLYING_NOT_FOUND")
+    underlying = model.underlyings[command["underlying"]]
+    price, confidence = command["index_atoms"], command["confidence_e6"]
+    in_range = 1 <= price <= underlying.config["index_atoms_max"] and 0 <= confidence <= SCALES["E6"]
+    require(in_range, "INDEX_OUT_OF_RANGE")
+    last = underlying.reports.get(oracle)
+    _check_observation(model, command["observed_ns"], last[2] if last else None)
+    underlying.reports[oracle] = (price, confidence, command["observed_ns"])
+    oldest = model.time_ns - model.parameters["observation_age_ns_max"]
+    fresh = [report for report in underlying.reports.values() if report[2] >= oldest]
+    if len(fresh) < model.genesis["quorum"]:
+        return -1, 0
+    advance(model, command["underlying"])
+    underlying.index_atoms = sorted(report[0] for report in fresh)[(len(fresh) - 1) // 2]
+    underlying.confidence_e6 = min(report[1] for report in fresh)
+    underlying.index_time_ns = model.time_ns
+    underlying.dirty = True
+    model.emit("INDEX_SET", instrument=command["underlying"], amount_atoms=underlying.index_atoms)
+    return -1, 0
+
+
+def advance(model: Model, number: int) -> None:
+    """[EXPIRY-1]: add the index since the last advance to every settlement window that was open."""
+    underlying, now = model.underlyings[number], model.time_ns
+    begun = underlying.advanced_ns
+    underlying.advanced_ns = now
+    if begun is None:
+        return
+    for series in model.series:
+        if series.underlying != number or series.expired:
+            continue
+        begin = max(begun, series.expiry_ns - SCALES["TWAP_WINDOW_NS"])
+        end = min(now, series.expiry_ns)
+        if end > begin:
+            ms = end // SCALES["NS_PER_MS"] - begin // SCALES["NS_PER_MS"]
+            series.twap_sum += underlying.index_atoms * ms
+            series.twap_ms += ms
+
+
+def surface(model: Model, command: Command) -> tuple[int, int]:
+    """[SURFACE-1] to [SURFACE-3]."""
+    oracle = model.authenticate_oracle(command)
+    require(0 <= command["underlying"] < len(model.underlyings), "UNDERLYING_NOT_FOUND")
+    underlying = model.underlyings[command["underlying"]]
+    number = model.series_number(command["underlying"], command["expiry_ns"])
+    require(number >= 0 and model.time_ns < command["expiry_ns"], "SERIES_NOT_FOUND")
+    series = model.series[number]
+    svi = [command[f"svi_{name}_x48"] for name in ("a", "b", "rho", "m", "sigma")]
+    report = Report(command["forward_atoms"], *svi, command["observed_ns"])
+    in_range = 1 <= report.forward_atoms <= underlying.config["index_atoms_max"]
+    require(in_range and pricing.parameters_allowed(report), "SURFACE_OUT_OF_RANGE")
+    last = series.reports.get(oracle)
+    _check_observation(model, report.observed_ns, last.observed_ns if last else None)
+    agreeing = 1 + sum(
+        other.numbers() == report.numbers() for who, other in series.reports.items() if who != oracle
+    )
+    accepted = series.surface is not None and series.surface.numbers() == report.numbers()
+    if agreeing >= model.genesis["quorum"] and underlying.index_time_ns is not None and not accepted:
+        require(pricing.butterfly_free(report), "SURFACE_BUTTERFLY")
+        _check_calendar(model, series, report)
+        series.surface = report
+        series.reference_index = underlying.index_atoms
+        series.variance_time_ns = max(1, series.expiry_ns - report.observed_ns)
+        underlying.dirty = True
+        model.emit("SURFACE_SET", instrument=number)
+    series.reports[oracle] = report
+    return -1, 0
+
+
+def _check_calendar(model: Model, series: Series, report: Report) -> None:
+    """Total variance must not fall from one expiry to the next, on either side of the new surface."""
+    others = [
+        other
+        for other in model.series
+        if other.underlying == series.underlying and not other.expired and other.surface is not None
+    ]
+    earlier = [other for other in others if other.expiry_ns < series.expiry_ns]
+    later = [other for other in others if other.expiry_ns > series.expiry_ns]
+    if earlier:
+        before = max(earlier, key=lambda other: other.expiry_ns).surface
+        require(pricing.calendar_free(before, report), "SURFACE_CALENDAR")
+    if later:
+        after = min(later, key=lambda other: other.expiry_ns).surface
+        require(pricing.calendar_free(report, after), "SURFACE_CALENDAR")
+
+
+def tick(model: Model, command: Command) -> tuple[int, int]:
+    """[TICK-1]."""
+    for number, underlying in enumerate(model.underlyings):
+        if underlying.index_time_ns is not None:
+            advance(model, number)
+    for series in model.series:
+        if not series.expired and series.expiry_ns <= model.time_ns:
+            _expire(model, series)
+    for number, underlying in enumerate(model.underlyings):
+        if underlying.dirty:
+            marked = sum(
+                _mark(model, instrument)
+                for instrument in model.instruments
+                if instrument.underlying == number and instrument.state == OPEN
+            )
+            underlying.dirty = False
+            model.emit("MARKED", instrument=number, lots=marked)
+    return -1, 0
+
+
+def _expire(model: Model, series: Series) -> None:
+    """[EXPIRY-2]."""
+    underlying = model.underlyings[series.underlying]
+    price = series.twap_sum // series.twap_ms if series.twap_ms else underlying.index_atoms
+    series.expired = True
+    underlying.dirty = True
+    for number, instrument in enumerate(model.instruments):
+        if instrument.kind == PERPETUAL or model.series[instrument.series] is not series:
+            continue
+        for order in sorted((o for side in model.books[number] for o in side), key=lambda o: o.order_id):
+            take_from_book(model, order)
+            end_order(model, order, "INSTRUMENT_EXPIRED")
+        gain = price - instrument.strike_atoms
+        payoff = max(0, gain if instrument.kind == CALL else -gain) // instrument.lots_per_unit
+        for holder, account in enumerate(model.accounts):
+            position = account.positions.pop(number, None)
+            if position is not None:
+                paid = position.lots * payoff
+                account.cash_atoms += paid
+                model.emit("SETTLED", account=holder, instrument=number, lots=position.lots, amount_atoms=paid)
+        instrument.state = EXPIRED
+        instrument.settlement_atoms = price
+        instrument.mark_atoms = -1
+        instrument.rows, instrument.basis = [], []
+        instrument.worst_by_price.clear()
+        model.emit("EXPIRED", instrument=number, amount_atoms=price)
+
+
+def _mark(model: Model, instrument: Instrument) -> bool:
+    """[MARK-1] to [MARK-3]; False if there is nothing to mark the instrument by."""
+    underlying = model.underlyings[instrument.underlying]
+    if underlying.index_time_ns is None:
+        return False
+    spot = underlying.index_atoms
+    if instrument.kind == PERPETUAL:
+        instrument.mark_atoms = spot // instrument.lots_per_unit
+        instrument.rows, instrument.basis = pricing.perpetual_rows(instrument.mark_atoms)
+    else:
+        series = model.series[instrument.series]
+        if series.surface is None:
+            return False
+        shift = model.parameters["basis_shift_e6"]
+        marked = pricing.option_rows(instrument, series, underlying, model.time_ns, shift)
+        instrument.mark_atoms, instrument.rows, instrument.basis = marked
+    instrument.worst_by_price.clear()
+    instrument.notional_atoms = -(-spot // instrument.lots_per_unit)
+    instrument.taker_fee_atoms = mul_ratio_ceil_e6(instrument.notional_atoms, model.parameters["taker_fee_e6"])
+    instrument.maker_fee_atoms = mul_ratio_ceil_e6(instrument.notional_atoms, model.parameters["maker_fee_e6"])
+    return True

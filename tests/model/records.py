@@ -1,0 +1,164 @@
+"""What the naive model remembers, and the schema's numbers.
+
+The schema file is the only thing the model shares with the engine: names, codes, limits and field lists are data.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_SCHEMA_PATH = Path(__file__).resolve().parents[2] / "src" / "novate" / "protocol" / "schema.toml"
+SCHEMA: dict[str, Any] = tomllib.loads(_SCHEMA_PATH.read_text("ascii"))
+
+LIMITS: dict[str, int] = SCHEMA["limits"]
+SCALES: dict[str, int] = SCHEMA["scales"]
+CODES: dict[str, int] = {name: row[0] for name, row in SCHEMA["codes"].items()}
+KINDS: dict[str, int] = SCHEMA["enums"]["EventKind"]
+REASONS: dict[str, int] = SCHEMA["enums"]["CancelReason"]
+EVENT_FIELDS: list[str] = SCHEMA["records"]["event"]["fields"]
+COMMAND_FIELDS: dict[str, list[str]] = {name: row["fields"] for name, row in SCHEMA["commands"].items()}
+SIGNED_BY: dict[str, str] = {name: row["signed_by"] for name, row in SCHEMA["commands"].items()}
+
+BUY, SELL = SCHEMA["enums"]["Side"]["BUY"], SCHEMA["enums"]["Side"]["SELL"]
+GTC, IOC, POST_ONLY = (SCHEMA["enums"]["TimeInForce"][name] for name in ("GTC", "IOC", "POST_ONLY"))
+CALL, PUT, PERPETUAL = (SCHEMA["enums"]["InstrumentKind"][name] for name in ("CALL", "PUT", "PERPETUAL"))
+OPEN, EXPIRED = SCHEMA["enums"]["InstrumentState"]["OPEN"], SCHEMA["enums"]["InstrumentState"]["EXPIRED"]
+E6 = SCALES["E6"]
+
+
+class Rejected(Exception):
+    """A clause refused the command; `code` is the schema's number."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.code = CODES[name]
+
+
+def require(condition: bool, name: str) -> None:
+    """Refuse the command with the named code unless the condition holds."""
+    if not condition:
+        raise Rejected(name)
+
+
+def mul_ratio_ceil_e6(value: int, ratio_e6: int) -> int:
+    """Ceiling of value * ratio / 1e6 ([UNIT-4])."""
+    return -(-value * ratio_e6 // E6)
+
+
+@dataclass(eq=False, slots=True)
+class Order:
+    """An open order in its book."""
+
+    order_id: int
+    account: int
+    instrument: int
+    side: int
+    time_in_force: int
+    price_ticks: int
+    lots: int
+    slot: int
+    priority: int
+
+
+@dataclass(eq=False, slots=True)
+class Position:
+    """Lots held, and the signed entry value of a perpetual's."""
+
+    lots: int = 0
+    cost_atoms: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Account:
+    """An owner's cash, highest nonce, positions by instrument and open orders by id."""
+
+    address: str
+    cash_atoms: int = 0
+    nonce: int = 0
+    positions: dict[int, Position] = field(default_factory=dict)
+    orders: dict[int, Order] = field(default_factory=dict)
+
+
+@dataclass(eq=False, slots=True)
+class Report:
+    """An oracle's surface: seven numbers that a quorum must agree on."""
+
+    forward_atoms: int
+    a_x48: int
+    b_x48: int
+    rho_x48: int
+    m_x48: int
+    sigma_x48: int
+    observed_ns: int
+
+    def numbers(self) -> tuple[int, ...]:
+        """The seven numbers in the order of the state leaf."""
+        svi = (self.a_x48, self.b_x48, self.rho_x48, self.m_x48, self.sigma_x48)
+        return (self.forward_atoms, *svi, self.observed_ns)
+
+
+@dataclass(eq=False, slots=True)
+class Series:
+    """An (underlying, expiry) with its accepted surface and its settlement average."""
+
+    underlying: int
+    expiry_ns: int
+    expired: bool = False
+    surface: Report | None = None
+    reference_index: int = 0
+    variance_time_ns: int = 0
+    twap_sum: int = 0
+    twap_ms: int = 0
+    reports: dict[int, Report] = field(default_factory=dict)
+
+
+@dataclass(eq=False, slots=True)
+class Instrument:
+    """A listed contract and what the last mark update said about one lot of it."""
+
+    underlying: int
+    kind: int
+    strike_atoms: int
+    expiry_ns: int
+    series: int
+    lots_per_unit: int
+    tick_atoms: int
+    state: int = OPEN
+    settlement_atoms: int = 0
+    mark_atoms: int = -1
+    rows: list[int] = field(default_factory=list)
+    basis: list[int] = field(default_factory=list)
+    notional_atoms: int = 0
+    taker_fee_atoms: int = 0
+    maker_fee_atoms: int = 0
+    worst_by_price: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+
+
+@dataclass(eq=False, slots=True)
+class Underlying:
+    """An index, its oracles' last reports (oracle -> price, confidence, time) and whether marks are due."""
+
+    config: dict[str, Any]
+    index_atoms: int = 0
+    confidence_e6: int = 0
+    index_time_ns: int | None = None
+    advanced_ns: int | None = None
+    dirty: bool = False
+    reports: dict[int, tuple[int, int, int]] = field(default_factory=dict)
+
+
+@dataclass(eq=False, slots=True)
+class House:
+    """The venue's own counters."""
+
+    batch: int = 0
+    next_order_id: int = 1
+    fees_atoms: int = 0
+    deposit_cursor: int = 0
+    deposited_atoms: int = 0
+    withdrawn_atoms: int = 0
+    withdrawal_count: int = 0
+    operator_nonce: int = 0

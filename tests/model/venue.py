@@ -1,0 +1,98 @@
+"""[CASH-*], [LIST-1] and [SEAL-1]: money in and out, new instruments, batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import margin
+from .records import CALL, LIMITS, PERPETUAL, PUT, SCALES, Account, Instrument, Rejected, Series, require
+
+if TYPE_CHECKING:
+    from .model import Model
+
+Command = dict[str, Any]
+
+
+def deposit(model: Model, command: Command) -> tuple[int, int]:
+    """[CASH-1]."""
+    house, amount = model.house, command["amount_atoms"]
+    number = model.account_number(command["signer"])
+    require(amount >= 1, "AMOUNT_NOT_POSITIVE")
+    require(command["cursor"] == house.deposit_cursor + 1, "DEPOSIT_OUT_OF_ORDER")
+    require(house.deposited_atoms + amount < LIMITS["CASH_ATOMS_MAX"], "BALANCE_LIMIT")
+    if number < 0:
+        require(len(model.accounts) < model.limits["accounts"], "ACCOUNT_TABLE_FULL")
+        number = len(model.accounts)
+        model.accounts.append(Account(command["signer"]))
+        model.numbers[command["signer"]] = number
+    model.accounts[number].cash_atoms += amount
+    house.deposited_atoms += amount
+    house.deposit_cursor = command["cursor"]
+    model.emit("DEPOSITED", account=number, amount_atoms=amount)
+    return number, 0
+
+
+def withdraw(model: Model, command: Command) -> tuple[int, int]:
+    """[CASH-2]."""
+    number, account = model.authenticate(command)
+    amount = command["amount_atoms"]
+    require(amount >= 1, "AMOUNT_NOT_POSITIVE")
+    require(amount <= account.cash_atoms, "CASH_INSUFFICIENT")
+    for underlying in range(len(model.underlyings)):
+        if margin.gross_lots(model, account, underlying) > 0:
+            require(not model.is_stale(underlying), "MARK_STALE")
+    equity, unrealised, initial, _ = margin.summary(model, account)
+    require(equity - max(0, unrealised) - amount >= initial, "INITIAL_MARGIN_INSUFFICIENT")
+    account.cash_atoms -= amount
+    model.house.withdrawn_atoms += amount
+    model.house.withdrawal_count += 1
+    model.emit("WITHDRAWN", account=number, amount_atoms=amount, order_id=model.house.withdrawal_count)
+    return number, 0
+
+
+def list_instrument(model: Model, command: Command) -> tuple[int, int]:
+    """[LIST-1]."""
+    model.authenticate_operator(command)
+    underlying, kind = command["underlying"], command["instrument_kind"]
+    strike, expiry = command["strike_atoms"], command["expiry_ns"]
+    require(0 <= underlying < len(model.underlyings), "UNDERLYING_NOT_FOUND")
+    config = model.underlyings[underlying].config
+    if kind == PERPETUAL:
+        require(strike == 0 and expiry == 0, "INSTRUMENT_INVALID")
+    elif kind in (CALL, PUT):
+        require(1 <= strike <= config["index_atoms_max"], "INSTRUMENT_INVALID")
+        require(expiry > model.time_ns and expiry % SCALES["NS_PER_S"] == 0, "INSTRUMENT_INVALID")
+    else:
+        raise Rejected("INSTRUMENT_INVALID")
+    for other in model.instruments:
+        same = (other.underlying, other.kind, other.strike_atoms, other.expiry_ns) == (underlying, kind, strike, expiry)
+        require(not same, "INSTRUMENT_EXISTS")
+    require(len(model.instruments) < model.limits["instruments"], "INSTRUMENT_TABLE_FULL")
+    series = -1 if kind == PERPETUAL else model.series_number(underlying, expiry)
+    if kind != PERPETUAL and series < 0:
+        require(len(model.series) < model.limits["series"], "INSTRUMENT_TABLE_FULL")
+        series = len(model.series)
+        model.series.append(Series(underlying, expiry))
+    shape = "perpetual" if kind == PERPETUAL else "option"
+    model.instruments.append(
+        Instrument(
+            underlying=underlying,
+            kind=kind,
+            strike_atoms=strike,
+            expiry_ns=expiry,
+            series=series,
+            lots_per_unit=config[f"{shape}_lots_per_unit"],
+            tick_atoms=config[f"{shape}_tick_atoms"],
+        )
+    )
+    model.books.append(([], []))
+    model.emit("LISTED", instrument=len(model.instruments) - 1)
+    return -1, 0
+
+
+def seal(model: Model, command: Command) -> tuple[int, int]:
+    """[SEAL-1]."""
+    require(command["batch"] == model.house.batch + 1, "BATCH_OUT_OF_ORDER")
+    model.house.batch = command["batch"]
+    model.emit("SEALED", order_id=command["batch"])
+    return -1, 0

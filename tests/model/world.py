@@ -1,0 +1,146 @@
+"""The random venue's genesis file, its clock and the commands it can build.
+
+Profiles: `main` has room for everything; `tiny` runs out of accounts, orders, positions, instruments and series.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from .model import Model
+from .records import CALL, COMMAND_FIELDS, OPEN, PERPETUAL, PUT, SCALES, Account, Instrument
+
+Command = dict[str, Any]
+SECOND = SCALES["NS_PER_S"]
+MINUTE, DAY = 60 * SECOND, 86_400 * SECOND
+BEGIN_NS = 1_772_323_200 * SECOND + 123_456_789
+INT64_MAX, INT64_MIN = 2**63 - 1, -(2**63)
+OPERATOR = "0x" + "0e" * 20
+STRANGER = "0x" + "5a" * 20
+WHALE = "0x" + "7a" * 20
+START_ATOMS = (80_000_000_000, 2_500_000_000)
+
+LIMITS_BY_PROFILE = {
+    "main": {"accounts": 13, "orders": 6000, "positions": 2000, "instruments": 4096, "series": 1024},
+    "tiny": {"accounts": 5, "orders": 40, "positions": 30, "instruments": 40, "series": 9},
+}
+ORACLES_BY_PROFILE = {"main": (3, 2), "tiny": (5, 3)}
+PARAMETERS = {
+    "observation_skew_ns": 2 * SECOND,
+    "observation_age_ns_max": 30 * SECOND,
+    "index_age_ns_max": 60 * SECOND,
+    "futures_initial_e6": 20_000,
+    "futures_maintenance_e6": 10_000,
+    "short_initial_e6": 30_000,
+    "short_maintenance_e6": 15_000,
+    "basis_shift_e6": 10_000,
+    "confidence_threshold_e6": 950_000,
+    "confidence_rate_e6": 50_000,
+    "taker_fee_e6": 300,
+    "maker_fee_e6": 100,
+}
+
+
+def genesis(profile: str) -> dict[str, Any]:
+    """A genesis file ([GENESIS-1]) of the profile."""
+    oracles, quorum = ORACLES_BY_PROFILE[profile]
+    units = (("BTC", 1_000_000_000_000, 100, 50_000, 1000, 2_500), ("ETH", 150_000_000_000, 10, 20_000, 100, 1_000))
+    names = (
+        "name",
+        "index_atoms_max",
+        "option_lots_per_unit",
+        "option_tick_atoms",
+        "perpetual_lots_per_unit",
+        "perpetual_tick_atoms",
+    )
+    return {
+        "version": 1,
+        "chain_id": 31337,
+        "settlement": "0x" + "c0" * 20,
+        "operator": OPERATOR,
+        "oracles": [f"0x{0xA0 + number:040x}" for number in range(oracles)],
+        "quorum": quorum,
+        "underlyings": [dict(zip(names, row, strict=True)) for row in units],
+        "limits": dict(LIMITS_BY_PROFILE[profile]),
+        "parameters": dict(PARAMETERS),
+    }
+
+
+class World:
+    """A model, a clock, a source of chance and the traders' addresses; builds well-formed commands."""
+
+    def __init__(self, seed: int, profile: str) -> None:
+        self.profile = profile
+        self.rng = random.Random(seed)
+        self.model = Model(genesis(profile))
+        self.now = BEGIN_NS
+        self.sequence = 0
+        count = self.model.limits["accounts"] - 1
+        self.traders = [WHALE] + [f"0x{0x1000 + number:040x}" for number in range(count)]
+        self.spot = list(START_ATOMS)
+
+    def chance(self, percent: float) -> bool:
+        """True in `percent` of a hundred calls."""
+        return self.rng.random() * 100 < percent
+
+    def command(self, kind: str, signer: str, **fields: int) -> Command:
+        """A command of the kind at the present time; it gets its sequence number when it is applied."""
+        assert sorted(fields) == sorted(COMMAND_FIELDS[kind]), kind
+        return {"kind": kind, "sequence": 0, "time_ns": self.now, "signer": signer, **fields}
+
+    def signed(self, kind: str, signer: str, **fields: int) -> Command:
+        """A command of an account or the operator with its next nonce and an hour to live."""
+        if signer == OPERATOR:
+            nonce = self.model.house.operator_nonce + 1
+        else:
+            number = self.model.account_number(signer)
+            nonce = self.model.accounts[number].nonce + 1 if number >= 0 else 1
+        nonce += self.rng.randrange(3) if self.chance(5) else 0
+        return self.command(kind, signer, nonce=nonce, expires_ns=self.now + 3600 * SECOND, **fields)
+
+    def pass_time(self, ns: int) -> None:
+        """Move the clock."""
+        self.now += ns
+
+    def account(self, address: str) -> Account | None:
+        """The address's account, if it ever made a deposit."""
+        number = self.model.account_number(address)
+        return self.model.accounts[number] if number >= 0 else None
+
+    def trader(self) -> str:
+        """An address that has an account, or any trader's if there is none."""
+        if not self.model.accounts:
+            return self.rng.choice(self.traders)
+        return self.rng.choice(self.model.accounts).address
+
+    def oracle(self) -> str:
+        """A registered oracle."""
+        return str(self.rng.choice(self.model.genesis["oracles"]))
+
+    def live(self) -> list[int]:
+        """Instruments that can be traded now."""
+        return [
+            number
+            for number, instrument in enumerate(self.model.instruments)
+            if instrument.state == OPEN
+            and (instrument.kind == PERPETUAL or instrument.expiry_ns > self.now)
+            and instrument.mark_atoms >= 0
+        ]
+
+    def fair_ticks(self, instrument: Instrument) -> int:
+        """The mark in ticks, at least 1."""
+        return max(1, instrument.mark_atoms // instrument.tick_atoms)
+
+    def strike_near(self, underlying: int) -> int:
+        """A round strike between 75 % and 130 % of spot."""
+        step = (1_000_000_000, 25_000_000)[underlying]
+        return max(step, int(self.spot[underlying] * self.rng.uniform(0.75, 1.3)) // step * step)
+
+    def expiry_in(self, days: float) -> int:
+        """A whole second some days from now."""
+        return (self.now + int(days * DAY)) // SECOND * SECOND + SECOND
+
+    def option_kind(self) -> int:
+        """Call or put."""
+        return self.rng.choice((CALL, PUT))
