@@ -1,0 +1,104 @@
+"""The file behind the embedded chain: frames appended and made durable before a block is visible.
+
+Opening it tells a torn tail, which is cut off, from a rotten middle, which is an error. Implements
+[SETTLE-23].
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+from novate.protocol.frame import Frame, FrameError, decode_frame, encode_frame, find_frame_after
+
+LOG_BYTES_MAX = 1 << 32
+
+
+class ChainLogError(RuntimeError):
+    """A chain log that cannot be opened or written; the message names the file."""
+
+
+class ChainLog:
+    """An append-only file of frames, or nothing at all if the path is None.
+
+    `frames` are those found at opening; `torn_bytes` says how many bytes after them were cut off.
+    """
+
+    def __init__(self, path: Path | None, origin: bytes) -> None:
+        self.frames: list[Frame] = []
+        self.torn_bytes = 0
+        self.head = origin
+        self._descriptor = -1
+        self._failed = False
+        if path is None:
+            return
+        is_new = not path.exists()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            self._lock(path)
+            self._read(path)
+            if is_new:
+                self._sync_folder(path.parent)
+        except BaseException:
+            self.close()
+            raise
+
+    def _lock(self, path: Path) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ChainLogError(f"{path} is in use by another process") from error
+
+    def _read(self, path: Path) -> None:
+        size = os.fstat(self._descriptor).st_size
+        if size > LOG_BYTES_MAX:
+            raise ChainLogError(f"{path} has {size} bytes, more than the {LOG_BYTES_MAX} this program reads")
+        buffer = path.read_bytes()
+        offset = 0
+        while offset < len(buffer):
+            try:
+                frame = decode_frame(buffer, offset, self.head)
+            except FrameError as error:
+                if find_frame_after(buffer, offset) != -1:
+                    raise ChainLogError(f"{path} is damaged before its end: {error}") from error
+                self.torn_bytes = len(buffer) - offset
+                os.ftruncate(self._descriptor, offset)
+                os.fdatasync(self._descriptor)
+                break
+            self.frames.append(frame)
+            self.head, offset = frame.hash, frame.end
+
+    @staticmethod
+    def _sync_folder(folder: Path) -> None:
+        """Make the new file's name durable too."""
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def append(self, kind: int, sequence: int, payload: bytes) -> bytes:
+        """Write one frame, wait until it is durable, and return its hash.
+
+        After a failure nothing is accepted.
+        """
+        if self._failed:
+            raise ChainLogError("the chain log failed before; restart to recover from the file")
+        data = encode_frame(kind, sequence, payload, self.head)
+        if self._descriptor != -1:
+            # A failed write or sync leaves the file in a state that only reading it again can tell.
+            self._failed = True
+            written = 0
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+            os.fdatasync(self._descriptor)
+            self._failed = False
+        self.head = data[-32:]
+        return self.head
+
+    def close(self) -> None:
+        """Release the file and its lock."""
+        if self._descriptor != -1:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            self._failed = True
