@@ -1,0 +1,84 @@
+"""Batch application: Python crosses into Numba once for many commands."""
+
+from typing import Any
+
+from novate.execution.events import emit, emit_result
+from novate.execution.market import apply_index, apply_list, apply_surface
+from novate.execution.money import apply_deposit, apply_withdraw
+from novate.execution.replacing import apply_replace
+from novate.execution.tables import NONE, Array, World
+from novate.execution.ticking import apply_tick
+from novate.execution.trading import apply_cancel, apply_cancel_all, apply_place
+from novate.kernel import kernel
+from novate.protocol.generated.codes import Code, CommandKind, EventKind
+
+Record = Any
+
+
+@kernel
+def apply_seal(w: World, command: Record) -> None:
+    """SEAL. [SEAL-1]"""
+    house = w.house[0]
+    lawful = command["batch"] == house["batch"] + 1
+    emit_result(w, Code.OK if lawful else Code.BATCH_OUT_OF_ORDER, NONE, 0)
+    if lawful:
+        house["batch"] = command["batch"]
+        event = emit(w, EventKind.SEALED)
+        event["order_id"] = command["batch"]
+
+
+@kernel
+def apply_market_command(w: World, command: Record) -> None:
+    """Apply a command that is not a trader's."""
+    kind = command["kind"]
+    if kind == CommandKind.DEPOSIT:
+        apply_deposit(w, command)
+    elif kind == CommandKind.LIST_INSTRUMENT:
+        apply_list(w, command)
+    elif kind == CommandKind.INDEX:
+        apply_index(w, command)
+    elif kind == CommandKind.SURFACE:
+        apply_surface(w, command)
+    elif kind == CommandKind.TICK:
+        apply_tick(w, command)
+    elif kind == CommandKind.SEAL:
+        apply_seal(w, command)
+    else:
+        emit_result(w, Code.COMMAND_MALFORMED, NONE, 0)
+
+
+@kernel
+def apply_command(w: World, command: Record) -> None:
+    """Apply one command of the law. [CMD-1] to [CMD-3]"""
+    house = w.house[0]
+    house["sequence"] = command["sequence"]
+    if command["time_ns"] < house["time_ns"]:
+        emit_result(w, Code.TIME_NOT_MONOTONIC, NONE, 0)
+        return
+    house["time_ns"] = command["time_ns"]
+    kind = command["kind"]
+    if kind == CommandKind.PLACE:
+        apply_place(w, command)
+    elif kind == CommandKind.REPLACE:
+        apply_replace(w, command)
+    elif kind == CommandKind.CANCEL:
+        apply_cancel(w, command)
+    elif kind == CommandKind.CANCEL_ALL:
+        apply_cancel_all(w, command)
+    elif kind == CommandKind.WITHDRAW:
+        apply_withdraw(w, command)
+    else:
+        apply_market_command(w, command)
+
+
+@kernel
+def apply_commands(w: World, commands: Array, start: int, event_reserve: int) -> int:
+    """Apply commands from `start` until the last, or until the event buffer might not hold the next one's events.
+
+    Returns the place of the first command not applied. The caller drains the events and comes back with the rest.
+    """
+    for i in range(start, commands.shape[0]):
+        if w.house[0]["event_count"] + event_reserve > w.events.shape[0]:
+            return i
+        apply_command(w, commands[i])
+    return commands.shape[0]

@@ -1,0 +1,256 @@
+"""Positions, portfolios and orders of an account: every change to what it holds or has open passes through here.
+
+Each step takes away a position's old contribution to the portfolio's sums and adds the new one, so an order costs the
+same whatever the account already has. Uses the law's leaves of margin and novation.
+"""
+
+from novate.execution.order_book import append_order, find_slot, put_slot, remove_entry, unlink_order
+from novate.execution.tables import NONE, World
+from novate.kernel import kernel
+from novate.protocol.generated.codes import InstrumentKind, Side
+from novate.protocol.margin import (
+    add_basis_order,
+    add_basis_position,
+    add_contingency,
+    add_order_effect,
+    add_position_effect,
+    compute_basis_held,
+    compute_basis_worst,
+    compute_initial_margin,
+    compute_order_base,
+)
+from novate.protocol.novation import apply_trade
+
+
+@kernel
+def get_direction(side: int) -> int:
+    """Return +1 for a buy, -1 for a sell."""
+    return 1 if side == Side.BUY else -1
+
+
+@kernel
+def make_position_key(w: World, account: int, instrument: int) -> int:
+    """Return the key of (account, instrument) in the position table."""
+    return account * w.instruments.shape[0] + instrument + 1
+
+
+@kernel
+def find_position(w: World, account: int, instrument: int) -> int:
+    """Return the position record of (account, instrument), or NONE."""
+    return find_slot(w.position_entries, make_position_key(w, account, instrument))
+
+
+@kernel
+def open_position(w: World, account: int, instrument: int) -> int:
+    """Return the position record of (account, instrument), taking a free one if there is none yet."""
+    slot = find_position(w, account, instrument)
+    if slot != NONE:
+        return slot
+    house = w.house[0]
+    house["free_position_count"] -= 1
+    slot = w.free_positions[house["free_position_count"]]
+    house["position_high"] = max(house["position_high"], slot + 1)
+    position = w.positions[slot]
+    position["account"] = account
+    position["instrument"] = instrument
+    position["lots"] = 0
+    position["cost_atoms"] = 0
+    position["open_buy_lots"] = 0
+    position["open_sell_lots"] = 0
+    first = w.accounts[account]["first_position"]
+    position["next_in_account"] = first
+    position["prev_in_account"] = NONE
+    if first != NONE:
+        w.positions[first]["prev_in_account"] = slot
+    w.accounts[account]["first_position"] = slot
+    put_slot(w.position_entries, make_position_key(w, account, instrument), slot)
+    return slot
+
+
+@kernel
+def release_position(w: World, slot: int) -> None:
+    """Free a position record that holds nothing and has nothing open. [NOVATE-5]"""
+    position = w.positions[slot]
+    if position["lots"] != 0 or position["open_buy_lots"] != 0 or position["open_sell_lots"] != 0:
+        return
+    assert position["cost_atoms"] == 0  # Invariant [NOVATE-2]: no lots, no cost.
+    account = position["account"]
+    following, previous = position["next_in_account"], position["prev_in_account"]
+    if previous == NONE:
+        w.accounts[account]["first_position"] = following
+    else:
+        w.positions[previous]["next_in_account"] = following
+    if following != NONE:
+        w.positions[following]["prev_in_account"] = previous
+    remove_entry(w.position_entries, make_position_key(w, account, position["instrument"]))
+    position["account"] = NONE
+    house = w.house[0]
+    w.free_positions[house["free_position_count"]] = slot
+    house["free_position_count"] += 1
+
+
+@kernel
+def add_position_sums(w: World, slot: int, sign: int) -> None:
+    """Add (+1) or take away (-1) a position's contingencies."""
+    position = w.positions[slot]
+    instrument = w.instruments[position["instrument"]]
+    portfolio = w.portfolios[position["account"], instrument["underlying"]]
+    add_contingency(
+        portfolio,
+        instrument["kind"],
+        position["lots"],
+        position["open_buy_lots"],
+        position["open_sell_lots"],
+        instrument["notional_atoms"],
+        sign,
+    )
+
+
+@kernel
+def change_open_lots(w: World, slot: int, side: int, price_ticks: int, lots: int) -> None:
+    """Add `lots` open lots (negative: remove them) at a price to a position's account. [MARGIN-3] to [MARGIN-7]"""
+    position = w.positions[slot]
+    account, number = position["account"], position["instrument"]
+    instrument = w.instruments[number]
+    underlying, series = instrument["underlying"], instrument["series"]
+    direction = get_direction(side)
+    add_position_sums(w, slot, -1)
+    if side == Side.BUY:
+        position["open_buy_lots"] += lots
+    else:
+        position["open_sell_lots"] += lots
+    add_position_sums(w, slot, 1)
+    limit_atoms = price_ticks * instrument["tick_atoms"]
+    base = compute_order_base(direction, instrument["mark_atoms"], limit_atoms, instrument["taker_fee_atoms"])
+    add_order_effect(w.effects[account, underlying], w.rows[number], direction, base, lots)
+    if series != NONE:
+        held, opened = w.basis_held[account, series], w.basis_open[account, series]
+        portfolio = w.portfolios[account, underlying]
+        portfolio["basis_worst_atoms"] -= compute_basis_worst(held, opened)
+        add_basis_order(opened, w.basis_rows[number], direction, lots)
+        portfolio["basis_worst_atoms"] += compute_basis_worst(held, opened)
+
+
+@kernel
+def add_held_lots(w: World, account: int, number: int, lots: int, cost_atoms: int) -> None:
+    """Add held lots (signed) and their entry value to the account's vectors, value and basis."""
+    instrument = w.instruments[number]
+    underlying, series = instrument["underlying"], instrument["series"]
+    portfolio = w.portfolios[account, underlying]
+    value_atoms = lots * instrument["mark_atoms"]
+    portfolio["value_atoms"] += value_atoms
+    if instrument["kind"] == InstrumentKind.PERPETUAL:
+        portfolio["perpetual_value_atoms"] += value_atoms
+        portfolio["cost_atoms"] += cost_atoms
+    add_position_effect(w.pnl[account, underlying], w.rows[number], lots)
+    if series != NONE:
+        held, opened = w.basis_held[account, series], w.basis_open[account, series]
+        portfolio["basis_worst_atoms"] -= compute_basis_worst(held, opened)
+        portfolio["basis_held_atoms"] -= compute_basis_held(held)
+        add_basis_position(held, w.basis_rows[number], lots)
+        portfolio["basis_worst_atoms"] += compute_basis_worst(held, opened)
+        portfolio["basis_held_atoms"] += compute_basis_held(held)
+
+
+@kernel
+def trade_position(w: World, slot: int, direction: int, lots: int, price_ticks: int, fee_atoms: int) -> None:
+    """Apply one side of a fill: position, cash, fee and every sum. [NOVATE-1] to [NOVATE-4]"""
+    position = w.positions[slot]
+    account, number = position["account"], position["instrument"]
+    instrument = w.instruments[number]
+    add_position_sums(w, slot, -1)
+    cost_before = position["cost_atoms"]
+    cash = apply_trade(position, instrument["kind"], direction, lots, price_ticks, instrument["tick_atoms"])
+    w.accounts[account]["cash_atoms"] += cash - fee_atoms
+    w.accounts[account]["dirty"] = 1
+    add_position_sums(w, slot, 1)
+    add_held_lots(w, account, number, direction * lots, position["cost_atoms"] - cost_before)
+
+
+@kernel
+def add_resting_order(w: World, slot: int) -> None:
+    """Enter an order whose record is filled in: book, account list, id table and open-order sums."""
+    order = w.orders[slot]
+    account = w.accounts[order["account"]]
+    first = account["first_order"]
+    order["next_in_account"] = first
+    order["prev_in_account"] = NONE
+    if first != NONE:
+        w.orders[first]["prev_in_account"] = slot
+    account["first_order"] = slot
+    account["open_order_count"] += 1
+    order["dirty"] = 1
+    put_slot(w.order_entries, order["order_id"], slot)
+    append_order(w, slot)
+    change_open_lots(w, order["position"], order["side"], order["price_ticks"], order["lots"])
+
+
+@kernel
+def take_order_slot(w: World) -> int:
+    """Take a slot from the top of the stack. [MATCH-9]"""
+    house = w.house[0]
+    house["free_order_count"] -= 1
+    slot = w.free_orders[house["free_order_count"]]
+    house["order_high"] = max(house["order_high"], slot + 1)
+    return slot
+
+
+@kernel
+def remove_order(w: World, slot: int) -> None:
+    """End an order: take what is left of it out of the book and the sums, and free its slot.
+
+    Its position record stays, even if empty: the caller releases it when the step is complete.
+    """
+    order = w.orders[slot]
+    unlink_order(w, slot)
+    if order["lots"] > 0:
+        change_open_lots(w, order["position"], order["side"], order["price_ticks"], -order["lots"])
+    account = w.accounts[order["account"]]
+    following, previous = order["next_in_account"], order["prev_in_account"]
+    if previous == NONE:
+        account["first_order"] = following
+    else:
+        w.orders[previous]["next_in_account"] = following
+    if following != NONE:
+        w.orders[following]["prev_in_account"] = previous
+    account["open_order_count"] -= 1
+    remove_entry(w.order_entries, order["order_id"])
+    order["order_id"] = 0
+    order["dirty"] = 1
+    house = w.house[0]
+    w.free_orders[house["free_order_count"]] = slot
+    house["free_order_count"] += 1
+
+
+@kernel
+def compute_equity(w: World, account: int) -> int:
+    """Return cash plus the value of positions less the entry value of perpetuals. [MARGIN-2]"""
+    equity = w.accounts[account]["cash_atoms"]
+    for u in range(w.markets.shape[0]):
+        equity += w.portfolios[account, u]["value_atoms"] - w.portfolios[account, u]["cost_atoms"]
+    return equity
+
+
+@kernel
+def compute_unrealised(w: World, account: int) -> int:
+    """Return the unrealised profit of perpetuals over all underlyings. [MARGIN-2]"""
+    total = 0
+    for u in range(w.markets.shape[0]):
+        total += w.portfolios[account, u]["perpetual_value_atoms"] - w.portfolios[account, u]["cost_atoms"]
+    return total
+
+
+@kernel
+def compute_account_initial(w: World, account: int, except_underlying: int) -> int:
+    """Return the initial requirement over all underlyings but one (NONE: over all). [MARGIN-8]"""
+    total = 0
+    for u in range(w.markets.shape[0]):
+        if u != except_underlying and w.portfolios[account, u]["gross_lots"] > 0:
+            total += compute_initial_margin(
+                w.portfolios[account, u],
+                w.pnl[account, u],
+                w.effects[account, u],
+                w.markets[u]["confidence_e6"],
+                w.parameters[0],
+            )
+    return total

@@ -1,0 +1,99 @@
+"""Deposits and withdrawals. Implements [CASH-1] and [CASH-2]."""
+
+from typing import Any
+
+from novate.execution.events import emit, emit_result
+from novate.execution.ledger import compute_account_initial, compute_equity, compute_unrealised
+from novate.execution.tables import NONE, World
+from novate.execution.trading import verify_account
+from novate.kernel import kernel
+from novate.protocol.generated.codes import Code, EventKind
+from novate.protocol.generated.constants import CASH_ATOMS_MAX
+from novate.protocol.oracle import is_stale
+
+Record = Any
+
+
+@kernel
+def verify_deposit(w: World, command: Record) -> Code:
+    """Return the code of a DEPOSIT; its account is the number the address has, or would get. [CASH-1]"""
+    house = w.house[0]
+    if command["amount_atoms"] < 1:
+        return Code.AMOUNT_NOT_POSITIVE
+    if command["cursor"] != house["deposit_cursor"] + 1:
+        return Code.DEPOSIT_OUT_OF_ORDER
+    if command["amount_atoms"] >= CASH_ATOMS_MAX - house["deposited_atoms"]:
+        return Code.BALANCE_LIMIT
+    if command["account"] >= w.accounts.shape[0]:
+        return Code.ACCOUNT_TABLE_FULL
+    return Code.OK
+
+
+@kernel
+def apply_deposit(w: World, command: Record) -> None:
+    """DEPOSIT. [CASH-1]"""
+    house = w.house[0]
+    number = command["account"]
+    code = verify_deposit(w, command)
+    known = number < house["account_count"]
+    emit_result(w, code, number if known or code == Code.OK else NONE, 0)
+    if code != Code.OK:
+        return
+    if not known:
+        assert number == house["account_count"]  # Invariant [AUTH-2]: accounts are numbered without gaps.
+        house["account_count"] += 1
+    account = w.accounts[number]
+    account["cash_atoms"] += command["amount_atoms"]
+    account["dirty"] = 1
+    house["deposited_atoms"] += command["amount_atoms"]
+    house["deposit_cursor"] = command["cursor"]
+    event = emit(w, EventKind.DEPOSITED)
+    event["account"] = number
+    event["amount_atoms"] = command["amount_atoms"]
+
+
+@kernel
+def compute_withdrawable(w: World, account: int) -> int:
+    """Return what an account could withdraw: cash, and equity without unrealised gains above the margin. [CASH-2]
+
+    Rounding   none; never below zero.
+    """
+    free = compute_equity(w, account) - max(0, compute_unrealised(w, account))
+    free -= compute_account_initial(w, account, NONE)
+    return max(0, min(free, w.accounts[account]["cash_atoms"]))
+
+
+@kernel
+def verify_withdraw(w: World, command: Record) -> Code:
+    """Return the code of a WITHDRAW whose account is authentic. [CASH-2]"""
+    account, amount = command["account"], command["amount_atoms"]
+    if amount < 1:
+        return Code.AMOUNT_NOT_POSITIVE
+    if amount > w.accounts[account]["cash_atoms"]:
+        return Code.CASH_INSUFFICIENT
+    for u in range(w.markets.shape[0]):
+        market = w.markets[u]
+        stale = is_stale(market["index_atoms"], market["index_time_ns"], command["time_ns"], w.parameters[0])
+        if w.portfolios[account, u]["gross_lots"] > 0 and stale:
+            return Code.MARK_STALE
+    return Code.OK if amount <= compute_withdrawable(w, account) else Code.INITIAL_MARGIN_INSUFFICIENT
+
+
+@kernel
+def apply_withdraw(w: World, command: Record) -> None:
+    """WITHDRAW. [CASH-2]"""
+    number = command["account"]
+    code = verify_account(w, command)
+    if code == Code.OK:
+        code = verify_withdraw(w, command)
+    emit_result(w, code, number, 0)
+    if code != Code.OK:
+        return
+    house = w.house[0]
+    w.accounts[number]["cash_atoms"] -= command["amount_atoms"]
+    house["withdrawn_atoms"] += command["amount_atoms"]
+    house["withdrawal_count"] += 1
+    event = emit(w, EventKind.WITHDRAWN)
+    event["account"] = number
+    event["order_id"] = house["withdrawal_count"]
+    event["amount_atoms"] = command["amount_atoms"]

@@ -1,0 +1,231 @@
+"""Price-time books in flat arrays: a three-level bitmap of occupied ticks, and levels found by hashing.
+
+A level is a record with an intrusive FIFO of order slots. Finding the next price takes at most three bit scans whatever
+the gap; adding, filling or removing an order touches one level and its neighbours. Open-addressing tables delete by
+backward shift, so they never slow down. Nothing here decides what is lawful.
+"""
+
+from novate.execution.tables import LEVEL_TICK_BITS, NONE, Array, World
+from novate.kernel import count_leading_zeros, count_trailing_zeros, kernel, kernel_inline, mul_shift_floor
+
+# Multiplying by this odd number near 2**61 / golden ratio and taking bits 40 and up spreads neighbouring keys.
+SPREAD = 1_425_089_352_415_399_815
+SPREAD_SHIFT = 40
+
+
+@kernel_inline
+def hash_key(key: int, mask: int) -> int:
+    """Return the home of a positive key below 2**45 in a table of mask + 1 slots."""
+    return mul_shift_floor(key, SPREAD, SPREAD_SHIFT) & mask
+
+
+@kernel
+def find_entry(entries: Array, key: int) -> int:
+    """Return the place of a key, or of the free place where it would go."""
+    mask = entries.shape[0] - 1
+    at = hash_key(key, mask)
+    while entries[at]["key"] != 0 and entries[at]["key"] != key:
+        at = (at + 1) & mask
+    return at
+
+
+@kernel
+def find_slot(entries: Array, key: int) -> int:
+    """Return the slot stored under a key, or NONE."""
+    if key <= 0:
+        return NONE
+    at = find_entry(entries, key)
+    return entries[at]["slot"] if entries[at]["key"] == key else NONE
+
+
+@kernel
+def put_slot(entries: Array, key: int, slot: int) -> None:
+    """Store a slot under a key that is not in the table."""
+    at = find_entry(entries, key)
+    entries[at]["key"] = key
+    entries[at]["slot"] = slot
+
+
+@kernel
+def remove_entry(entries: Array, key: int) -> None:
+    """Remove a key, closing the gap so that no tombstone remains."""
+    mask = entries.shape[0] - 1
+    gap = find_entry(entries, key)
+    at = gap
+    while True:
+        at = (at + 1) & mask
+        other = entries[at]["key"]
+        if other == 0:
+            break
+        home = hash_key(other, mask)
+        if ((at - home) & mask) >= ((at - gap) & mask):
+            entries[gap] = entries[at]
+            gap = at
+    entries[gap]["key"] = 0
+
+
+@kernel_inline
+def make_level_key(book: int, ticks: int) -> int:
+    """Return the key of one price of one side; `book` is instrument * 2 + side."""
+    return ((book << LEVEL_TICK_BITS) | ticks) + 1
+
+
+@kernel
+def mark_tick(w: World, book: int, ticks: int) -> None:
+    """Note that a price is occupied, and whether it is the best."""
+    word = ticks >> 6
+    w.bitmap_low[book, word] |= 1 << (ticks & 63)
+    w.bitmap_high[book, word >> 6] |= 1 << (word & 63)
+    w.bitmap_top[book] |= 1 << (word >> 6)
+    best = w.best[book]
+    if best == NONE or (ticks > best if book & 1 == 0 else ticks < best):
+        w.best[book] = ticks
+
+
+@kernel
+def clear_tick(w: World, book: int, ticks: int) -> None:
+    """Note that a price is empty, and find the next best if it was the best."""
+    word = ticks >> 6
+    low = w.bitmap_low[book, word] & ~(1 << (ticks & 63))
+    w.bitmap_low[book, word] = low
+    if low == 0:
+        high = w.bitmap_high[book, word >> 6] & ~(1 << (word & 63))
+        w.bitmap_high[book, word >> 6] = high
+        if high == 0:
+            w.bitmap_top[book] &= ~(1 << (word >> 6))
+    if w.best[book] == ticks:
+        w.best[book] = find_tick_below(w, book, ticks) if book & 1 == 0 else find_tick_above(w, book, ticks)
+
+
+@kernel
+def find_tick_above(w: World, book: int, ticks: int) -> int:
+    """Return the lowest occupied price >= ticks, or NONE."""
+    word = ticks >> 6
+    bits = w.bitmap_low[book, word] & (-1 << (ticks & 63))
+    if bits != 0:
+        return (word << 6) + count_trailing_zeros(bits)
+    word += 1
+    group = word >> 6
+    if group >= 64:
+        return NONE
+    bits = w.bitmap_high[book, group] & (-1 << (word & 63))
+    if bits == 0:
+        if group == 63:
+            return NONE
+        bits = w.bitmap_top[book] & (-1 << (group + 1))
+        if bits == 0:
+            return NONE
+        group = count_trailing_zeros(bits)
+        bits = w.bitmap_high[book, group]
+    word = (group << 6) + count_trailing_zeros(bits)
+    return (word << 6) + count_trailing_zeros(w.bitmap_low[book, word])
+
+
+@kernel
+def find_tick_below(w: World, book: int, ticks: int) -> int:
+    """Return the highest occupied price <= ticks, or NONE."""
+    word = ticks >> 6
+    bits = w.bitmap_low[book, word] & ~(-2 << (ticks & 63))
+    if bits != 0:
+        return (word << 6) + 63 - count_leading_zeros(bits)
+    word -= 1
+    if word < 0:
+        return NONE
+    group = word >> 6
+    bits = w.bitmap_high[book, group] & ~(-2 << (word & 63))
+    if bits == 0:
+        if group == 0:
+            return NONE
+        bits = w.bitmap_top[book] & ~(-1 << group)
+        if bits == 0:
+            return NONE
+        group = 63 - count_leading_zeros(bits)
+        bits = w.bitmap_high[book, group]
+    word = (group << 6) + 63 - count_leading_zeros(bits)
+    return (word << 6) + 63 - count_leading_zeros(w.bitmap_low[book, word])
+
+
+@kernel
+def find_level(w: World, book: int, ticks: int) -> int:
+    """Return the place of a price level, or of the free place where it would go."""
+    key = make_level_key(book, ticks)
+    mask = w.levels.shape[0] - 1
+    at = hash_key(key, mask)
+    while w.levels[at]["key"] != 0 and w.levels[at]["key"] != key:
+        at = (at + 1) & mask
+    return at
+
+
+@kernel
+def remove_level(w: World, gap: int) -> None:
+    """Remove the level at a place, closing the gap."""
+    levels = w.levels
+    mask = levels.shape[0] - 1
+    at = gap
+    while True:
+        at = (at + 1) & mask
+        other = levels[at]["key"]
+        if other == 0:
+            break
+        home = hash_key(other, mask)
+        if ((at - home) & mask) >= ((at - gap) & mask):
+            levels[gap] = levels[at]
+            gap = at
+    levels[gap]["key"] = 0
+
+
+@kernel
+def append_order(w: World, slot: int) -> None:
+    """Put an order at the end of its level."""
+    order = w.orders[slot]
+    book = order["instrument"] * 2 + order["side"]
+    at = find_level(w, book, order["price_ticks"])
+    level = w.levels[at]
+    order["next"] = NONE
+    if level["key"] == 0:
+        level["key"] = make_level_key(book, order["price_ticks"])
+        level["head"] = slot
+        level["lots"] = 0
+        level["count"] = 0
+        order["prev"] = NONE
+        mark_tick(w, book, order["price_ticks"])
+    else:
+        order["prev"] = level["tail"]
+        w.orders[level["tail"]]["next"] = slot
+    level["tail"] = slot
+    level["lots"] += order["lots"]
+    level["count"] += 1
+
+
+@kernel
+def unlink_order(w: World, slot: int) -> None:
+    """Take an order with its remaining lots out of its level."""
+    order = w.orders[slot]
+    book = order["instrument"] * 2 + order["side"]
+    at = find_level(w, book, order["price_ticks"])
+    level = w.levels[at]
+    following, previous = order["next"], order["prev"]
+    if previous == NONE:
+        level["head"] = following
+    else:
+        w.orders[previous]["next"] = following
+    if following == NONE:
+        level["tail"] = previous
+    else:
+        w.orders[following]["prev"] = previous
+    level["lots"] -= order["lots"]
+    level["count"] -= 1
+    if level["head"] == NONE:
+        assert level["lots"] == 0  # Invariant [MATCH-3]: an empty level holds no lots.
+        clear_tick(w, book, order["price_ticks"])
+        remove_level(w, at)
+
+
+@kernel
+def reduce_level(w: World, slot: int, lots: int) -> None:
+    """Take some lots of an order away, leaving it in its place."""
+    order = w.orders[slot]
+    at = find_level(w, order["instrument"] * 2 + order["side"], order["price_ticks"])
+    w.levels[at]["lots"] -= lots
+    order["lots"] -= lots
+    order["dirty"] = 1

@@ -1,0 +1,152 @@
+"""The engine's state: preallocated arrays of records, indices for links, nothing on the Python heap.
+
+A snapshot is these arrays. `World` crosses into Numba once per batch. Memory grows with the genesis limits; pages that no
+account, order or instrument has used are never touched.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from novate.protocol.genesis import UNDERLYING_NAMES, Genesis
+from novate.protocol.generated import constants
+from novate.protocol.generated.records import EVENT
+from novate.protocol.margin import PORTFOLIO
+from novate.protocol.novation import POSITION
+from novate.protocol.oracle import INDEX_REPORT, SURFACE
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+NONE = -1
+LEVEL_TICK_BITS = 18
+BITMAP_LOW_WORDS = 4096  # 2**18 ticks / 64
+BITMAP_HIGH_WORDS = 64
+
+
+def integers(*names: str) -> np.dtype[Any]:
+    """Return a record of int64 fields."""
+    return np.dtype([(name, np.int64) for name in names])
+
+
+ACCOUNT = integers("cash_atoms", "nonce", "open_order_count", "first_position", "first_order", "dirty")
+ORDER = integers(
+    "order_id", "account", "instrument", "side", "time_in_force", "price_ticks", "lots", "priority",
+    "next", "prev", "next_in_account", "prev_in_account", "position", "dirty",
+)  # fmt: skip
+LEVEL = integers("key", "head", "tail", "lots", "count")
+ENTRY = integers("key", "slot")
+INSTRUMENT = integers(
+    "underlying", "kind", "strike_atoms", "expiry_ns", "series", "lots_per_unit", "tick_atoms", "state",
+    "mark_atoms", "notional_atoms", "taker_fee_atoms", "maker_fee_atoms", "settlement_atoms",
+    "total_volatility_x48", "forward_atoms", "dirty",
+)  # fmt: skip
+MARKET = integers(
+    *UNDERLYING_NAMES, "index_atoms", "confidence_e6", "index_time_ns", "advanced_ns", "dirty"
+)
+SERIES = integers(
+    "underlying", "expiry_ns", "expired", "has_surface", *[name for name in SURFACE.names or ()],
+    "reference_index_atoms", "variance_time_ns", "twap_sum", "twap_ms",
+)  # fmt: skip
+HOUSE = integers(
+    "sequence", "time_ns", "next_order_id", "fees_atoms", "deposit_cursor", "deposited_atoms", "withdrawn_atoms",
+    "withdrawal_count", "batch", "operator_nonce", "account_count", "instrument_count", "series_count",
+    "free_order_count", "free_position_count", "order_high", "position_high", "event_count", "quorum",
+)  # fmt: skip
+
+
+class World(NamedTuple):
+    """Every table of the engine; shapes use A accounts, U underlyings, I instruments, S series, O orders, P positions."""
+
+    house: Array  # HOUSE[1]
+    parameters: Array  # PARAMETERS[1]
+    markets: Array  # MARKET[U]
+    index_reports: Array  # INDEX_REPORT[U, oracles]
+    series: Array  # SERIES[S]
+    surface_reports: Array  # SURFACE[S, oracles]
+    instruments: Array  # INSTRUMENT[I]
+    rows: Array  # int64[I, 32]
+    basis_rows: Array  # int64[I, 2]
+    accounts: Array  # ACCOUNT[A]
+    portfolios: Array  # PORTFOLIO[A, U]
+    pnl: Array  # int64[A, U, 32], the vectors P
+    effects: Array  # int64[A, U, 32], the vectors O
+    basis_held: Array  # int64[A, S, 2], the vectors H
+    basis_open: Array  # int64[A, S, 2], the vectors G
+    positions: Array  # POSITION[P]
+    position_entries: Array  # ENTRY, open addressing
+    free_positions: Array  # int64[P], a stack
+    orders: Array  # ORDER[O]
+    order_entries: Array  # ENTRY, open addressing
+    free_orders: Array  # int64[O], a stack
+    levels: Array  # LEVEL, open addressing by (instrument, side, ticks)
+    bitmap_low: Array  # int64[2 I, 4096]
+    bitmap_high: Array  # int64[2 I, 64]
+    bitmap_top: Array  # int64[2 I]
+    best: Array  # int64[2 I], best tick of a side or -1
+    events: Array  # EVENT[E], the output of one batch
+
+
+def count_slots(capacity: int) -> int:
+    """Return the size of an open-addressing table that stays at most half full: a power of two."""
+    return 1 << max(4, (2 * capacity - 1).bit_length())
+
+
+def count_events_max(genesis: Genesis) -> int:
+    """Return how many events one command can cause: an expiry that ends every order and settles every position."""
+    limits = genesis.limits
+    return 64 + 2 * limits["orders"] + limits["positions"] + limits["instruments"]
+
+
+def make_world(genesis: Genesis) -> World:
+    """Allocate the empty state of a venue."""
+    limits = genesis.limits
+    accounts, instruments, series = limits["accounts"], limits["instruments"], limits["series"]
+    orders, positions = limits["orders"], limits["positions"]
+    underlyings, oracles = len(genesis.underlyings), len(genesis.oracles)
+    world = World(
+        house=np.zeros(1, HOUSE),
+        parameters=genesis.pack_parameters(),
+        markets=np.zeros(underlyings, MARKET),
+        index_reports=np.zeros((underlyings, oracles), INDEX_REPORT),
+        series=np.zeros(series, SERIES),
+        surface_reports=np.zeros((series, oracles), SURFACE),
+        instruments=np.zeros(instruments, INSTRUMENT),
+        rows=np.zeros((instruments, constants.SCENARIO_COUNT), np.int64),
+        basis_rows=np.zeros((instruments, constants.BASIS_COUNT), np.int64),
+        accounts=np.zeros(accounts, ACCOUNT),
+        portfolios=np.zeros((accounts, underlyings), PORTFOLIO),
+        pnl=np.zeros((accounts, underlyings, constants.SCENARIO_COUNT), np.int64),
+        effects=np.zeros((accounts, underlyings, constants.SCENARIO_COUNT), np.int64),
+        basis_held=np.zeros((accounts, series, constants.BASIS_COUNT), np.int64),
+        basis_open=np.zeros((accounts, series, constants.BASIS_COUNT), np.int64),
+        positions=np.zeros(positions, POSITION),
+        position_entries=np.zeros(count_slots(positions), ENTRY),
+        free_positions=np.arange(positions - 1, -1, -1, dtype=np.int64),
+        orders=np.zeros(orders, ORDER),
+        order_entries=np.zeros(count_slots(orders), ENTRY),
+        free_orders=np.arange(orders - 1, -1, -1, dtype=np.int64),
+        levels=np.zeros(count_slots(orders), LEVEL),
+        bitmap_low=np.zeros((2 * instruments, BITMAP_LOW_WORDS), np.int64),
+        bitmap_high=np.zeros((2 * instruments, BITMAP_HIGH_WORDS), np.int64),
+        bitmap_top=np.zeros(2 * instruments, np.int64),
+        best=np.full(2 * instruments, NONE, np.int64),
+        events=np.zeros(2 * count_events_max(genesis), EVENT),
+    )
+    fill_world(world, genesis)
+    return world
+
+
+def fill_world(world: World, genesis: Genesis) -> None:
+    """Write what is not zero in an empty state."""
+    for name in UNDERLYING_NAMES:
+        world.markets[name] = [getattr(underlying, name) for underlying in genesis.underlyings]
+    house = world.house
+    house["next_order_id"] = 1
+    house["quorum"] = genesis.quorum
+    house["free_order_count"] = genesis.limits["orders"]
+    house["free_position_count"] = genesis.limits["positions"]
+    world.accounts["first_position"] = NONE
+    world.accounts["first_order"] = NONE
+    world.positions["account"] = NONE
+    world.instruments["mark_atoms"] = NONE
+    world.instruments["series"] = NONE
