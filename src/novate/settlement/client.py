@@ -144,8 +144,8 @@ def deploy_contracts(
 class SettlementClient:
     """One venue's contracts on one chain. `key` may be None for reading only.
 
-    Errors     ManifestError if the chain does not hold the manifest's contracts; each call may raise web3's errors
-               when the node cannot be reached, and may then be repeated.
+    Errors     ManifestError if the chain does not hold the manifest's contracts. A node that cannot be reached
+               raises web3's errors; every call may then be repeated.
     """
 
     def __init__(self, web3: Web3, key: LocalAccount | None, manifest: Manifest) -> None:
