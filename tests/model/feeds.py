@@ -1,4 +1,4 @@
-"""What oracles, the operator and time do in the random venue: index moves, surfaces, listings, expiries, batches."""
+"""What oracles, the operator and time do in the random venue: indices, surfaces, listings, batches."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from .world import DAY, INT64_MAX, INT64_MIN, MINUTE, OPERATOR, SECOND, START_AT
 
 Commands = Iterator[Command]
 ONE = 1 << 48
-TERMS_DAYS = {"main": (0.08, 1.0, 7.0, 30.0, 180.0), "tiny": (0.5, 7.0, 90.0)}
-SERIES_PER_UNDERLYING = {"main": 3, "tiny": 2}
-OPTIONS_PER_SERIES = {"main": 2, "tiny": 2}
+TERMS_DAYS = (0.08, 1.0, 7.0, 30.0, 180.0)
+SERIES_PER_UNDERLYING = {"main": 3, "crowd": 2, "tiny": 2}
+OPTIONS_PER_SERIES = 2
 
 
 def index(world: World, underlying: int, oracle: str) -> Command:
@@ -51,7 +51,9 @@ def stray_index(world: World) -> Commands:
     elif kind == 4:
         command["observed_ns"] = rng.choice((world.now + 2 * SECOND + 1, INT64_MAX, world.now + 2 * SECOND))
     elif kind == 5:
-        command["observed_ns"] = rng.choice((world.now - 30 * SECOND - 1, INT64_MIN, 0, world.now - 30 * SECOND))
+        command["observed_ns"] = rng.choice(
+            (world.now - 30 * SECOND - 1, INT64_MIN, 0, world.now - 30 * SECOND)
+        )
     elif kind == 6:
         reports = world.model.underlyings[underlying].reports
         if reports:
@@ -164,7 +166,11 @@ def stray_surface(world: World) -> Commands:
     extremes = (INT64_MAX, INT64_MIN, -1, 0, 1)
     wrong = {
         "underlying": (2, -1, INT64_MAX),
-        "expiry_ns": (*extremes, command["expiry_ns"] + SECOND, world.model.series[rng.choice(known)].expiry_ns),
+        "expiry_ns": (
+            *extremes,
+            command["expiry_ns"] + SECOND,
+            world.model.series[rng.choice(known)].expiry_ns,
+        ),
         "forward_atoms": (0, -1, 1 << 41, INT64_MAX, INT64_MIN),
         "observed_ns": (INT64_MAX, INT64_MIN, world.now - 31 * SECOND, world.now + 3 * SECOND),
         "svi_a_x48": (INT64_MAX, INT64_MIN, -ONE, 100 * ONE),
@@ -218,8 +224,8 @@ def list_missing(world: World) -> Commands:
         near = [n for n in _unexpired(world) if model.series[n].expiry_ns < world.now + 400 * DAY]
         mine = [n for n in near if model.series[n].underlying == underlying]
         for _ in range(SERIES_PER_UNDERLYING[world.profile] - len(mine)):
-            expiry = world.expiry_in(rng.choice(TERMS_DAYS[world.profile]) * rng.uniform(0.8, 1.2))
-            strikes = [world.strike_near(underlying) for _ in range(OPTIONS_PER_SERIES[world.profile])]
+            expiry = world.expiry_in(rng.choice(TERMS_DAYS) * rng.uniform(0.8, 1.2))
+            strikes = [world.strike_near(underlying) for _ in range(OPTIONS_PER_SERIES)]
             for strike in strikes:
                 yield _listing(world, underlying, world.option_kind(), strike, expiry)
 
@@ -252,7 +258,7 @@ def stray_listing(world: World) -> Commands:
         elif kind == 7 and other.kind != PERPETUAL and world.chance(20):
             command["instrument_kind"] = PUT if other.kind == CALL else CALL
     elif kind == 9 and world.chance(5):
-        command["expiry_ns"] = world.expiry_in(world.rng.choice((3_000, 8_000, 20_000)))
+        command["expiry_ns"] = world.expiry_in(world.rng.choice((800, 3_000, 6_000)))
         command["strike_atoms"] = world.rng.choice((1, limit, world.strike_near(underlying)))
     else:
         command["strike_atoms"] = 0
@@ -286,7 +292,7 @@ def expire_nearest(world: World) -> Commands:
 
 
 def _late_surface(world: World, numbers: list[int], expiry: int) -> Commands:
-    """A surface in the last second, observed (within the skew) at or after the expiry itself, then marks by it."""
+    """A surface in the last second, observed (within the skew) after the expiry itself, then marks by it."""
     number = min(numbers, key=lambda n: world.model.series[n].expiry_ns)
     if world.now < expiry:
         base = _surface(world, number, _parameters(world, world.model.series[number], "good"))
@@ -298,7 +304,7 @@ def _late_surface(world: World, numbers: list[int], expiry: int) -> Commands:
 
 
 def start(world: World) -> Commands:
-    """List the first instruments; the oracles are late in one profile so that surfaces come before an index."""
+    """List the first instruments; in one profile surfaces come before there is an index."""
     yield world.command("TICK", "")
     yield from list_missing(world)
     if world.profile == "tiny":

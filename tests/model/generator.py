@@ -1,6 +1,6 @@
-"""Random commands that are worth checking, and what the naive model says to each; the same for the same seed.
+"""Random commands worth checking, and what the naive model says to each; the same for the same seed.
 
-`python -m tests.model.generator SEED COUNT PROFILE` prints the model's speed and how often each code occurred.
+`python -m tests.model.generator SEED COUNT PROFILE` prints the speed and how often each code occurred.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["genesis", "iter_commands", "iter_world"]
 REFRESH_EVERY = 700
 EXPIRE_EVERY = 6_000
 CROWD_EVERY = 400_000
-CROWD_AT = 30_000
+CROWD_AT = {"main": 30_000, "crowd": 2_500}
 
 Action = Callable[[World], Iterator[Command]]
 ACTIONS: list[tuple[Action, int]] = [
@@ -46,11 +46,11 @@ def _schedule(world: World) -> Iterator[Command]:
     if world.profile == "tiny":
         weights[actions.index(trading.cancel_all)] *= 5
     refreshed = expired = world.sequence
-    crowded = CROWD_AT - CROWD_EVERY
+    crowd_at = CROWD_AT.get(world.profile)
     while True:
         world.pass_time(world.rng.randrange(1, 20_000_000) if world.chance(90) else 0)
-        if world.sequence - crowded >= CROWD_EVERY and world.profile == "main":
-            crowded = world.sequence
+        if crowd_at is not None and world.sequence >= crowd_at:
+            crowd_at += CROWD_EVERY
             yield from feeds.refresh(world)
             yield from trading.crowd(world)
         if world.sequence - expired >= EXPIRE_EVERY:
@@ -94,7 +94,7 @@ def main(seed: int, count: int, profile: str) -> None:
     kinds = dict.fromkeys(KINDS.values(), 0)
     places = traded = 0
     begun = time.perf_counter()
-    for world, command, events in iter_world(seed, count, profile):
+    for world, command, events in iter_world(seed, count, profile):  # noqa: B007
         codes[events[0]["code"]] += 1
         for event in events:
             kinds[event["kind"]] += 1
@@ -103,7 +103,8 @@ def main(seed: int, count: int, profile: str) -> None:
             traded += any(event["kind"] == KINDS["FILL"] for event in events)
     spent = time.perf_counter() - begun
     world.model.check_invariants()
-    print(f"{count} commands in {spent:.1f} s, {count / spent:.0f}/s; {100 * traded / places:.1f} % of places trade")
+    print(f"{count} commands in {spent:.1f} s, {count / spent:.0f}/s")
+    print(f"{100 * traded / places:.1f} % of {places} PLACEs trade")
     print("codes:", {name: codes[number] for name, number in CODES.items()})
     print("events:", {name: kinds[number] for name, number in KINDS.items()})
 

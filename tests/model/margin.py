@@ -16,7 +16,7 @@ SCENARIOS = LIMITS["SCENARIO_COUNT"]
 
 
 class Exposure(NamedTuple):
-    """One instrument of one account: lots held, cost, open buys, open sells and open lots by (side, price)."""
+    """One instrument of one account: lots held, cost, open buys and sells, open lots by (side, price)."""
 
     instrument: Instrument
     held: int
@@ -26,33 +26,25 @@ class Exposure(NamedTuple):
     levels: list[tuple[int, int, int]]
 
 
-class Requirement(NamedTuple):
-    """One underlying of one account, in atoms."""
-
-    value: int
-    unrealised: int
-    initial: int
-    maintenance: int
-
-
-def exposures(model: Model, account: Account, underlying: int) -> list[Exposure]:
-    """The account's positions and open orders in an underlying, by instrument."""
-    instruments = model.instruments
+def exposures(model: Model, account: Account) -> list[list[Exposure]]:
+    """For each underlying, the account's positions and open orders by instrument."""
     levels: dict[int, dict[tuple[int, int], int]] = {}
     for order in account.orders.values():
         by_price = levels.setdefault(order.instrument, {})
         key = (order.side, order.price_ticks)
         by_price[key] = by_price.get(key, 0) + order.lots
-    found = []
+    found: list[list[Exposure]] = [[] for _ in model.underlyings]
     for number in sorted(account.positions.keys() | levels.keys()):
-        if instruments[number].underlying != underlying:
-            continue
-        position = account.positions.get(number)
-        open_levels = [(side, price, lots) for (side, price), lots in sorted(levels.get(number, {}).items())]
-        buys = sum(lots for side, _, lots in open_levels if side == BUY)
-        sells = sum(lots for side, _, lots in open_levels if side != BUY)
+        instrument, position = model.instruments[number], account.positions.get(number)
+        open_levels = [(side, price, lots) for (side, price), lots in levels.get(number, {}).items()]
+        buys = sells = 0
+        for side, _, lots in open_levels:
+            if side == BUY:
+                buys += lots
+            else:
+                sells += lots
         held, cost = (position.lots, position.cost_atoms) if position else (0, 0)
-        found.append(Exposure(instruments[number], held, cost, buys, sells, open_levels))
+        found[instrument.underlying].append(Exposure(instrument, held, cost, buys, sells, open_levels))
     return found
 
 
@@ -67,86 +59,108 @@ def worst_effects(instrument: Instrument, side: int, price_ticks: int) -> list[i
     return instrument.worst_by_price[key]
 
 
-def _scans(found: list[Exposure]) -> tuple[list[int], list[int]]:
-    """P[s], and P[s] + O[s]."""
-    held = [0] * SCENARIOS
+def _held_scan(found: list[Exposure]) -> list[int]:
+    """[MARGIN-1]: P[s]."""
+    total = [0] * SCENARIOS
     for exposure in found:
         if exposure.held:
             lots = exposure.held
-            held = [sum_ + lots * row for sum_, row in zip(held, exposure.instrument.rows, strict=True)]
-    filled = held
+            total = [profit + lots * row for profit, row in zip(total, exposure.instrument.rows, strict=True)]
+    return total
+
+
+def _filled_scan(found: list[Exposure]) -> list[int]:
+    """[MARGIN-3]: P[s] + O[s]."""
+    total = _held_scan(found)
     for exposure in found:
         for side, price, lots in exposure.levels:
             worst = worst_effects(exposure.instrument, side, price)
-            filled = [sum_ + lots * effect for sum_, effect in zip(filled, worst, strict=True)]
-    return held, filled
+            total = [profit + lots * effect for profit, effect in zip(total, worst, strict=True)]
+    return total
 
 
 def _basis(found: list[Exposure], with_orders: bool) -> int:
     """[MARGIN-6]: the worse of two forward shifts, per series."""
     shifts: dict[int, list[int]] = {}
-    for exposure in found:
-        if exposure.instrument.kind == PERPETUAL:
+    for instrument, held, _, buys, sells, _ in found:
+        if instrument.kind == PERPETUAL:
             continue
-        sums = shifts.setdefault(exposure.instrument.series, [0] * LIMITS["BASIS_COUNT"])
-        for j, profit in enumerate(exposure.instrument.basis):
-            sums[j] += exposure.held * profit
+        sums = shifts.setdefault(instrument.series, [0] * LIMITS["BASIS_COUNT"])
+        for j, profit in enumerate(instrument.basis):
+            sums[j] += held * profit
             if with_orders:
-                sums[j] += exposure.buys * min(0, profit) + exposure.sells * min(0, -profit)
+                sums[j] -= sells * profit if profit > 0 else -buys * profit
     return sum(max(0, -min(sums)) for sums in shifts.values())
 
 
-def _contingencies(model: Model, found: list[Exposure], underlying: int) -> tuple[int, int]:
-    """[MARGIN-4], [MARGIN-5] and [MARGIN-7]: initial, maintenance."""
-    rates = model.parameters
-    futures = short = confidence = futures_held = short_held = 0
+def initial_margin(model: Model, found: list[Exposure], underlying: int) -> int:
+    """[MARGIN-8] for one underlying, with [MARGIN-4] to [MARGIN-7] in their initial forms."""
+    if not found:
+        return 0
+    futures = short = confidence = 0
     for instrument, held, _, buys, sells, _ in found:
-        notional = instrument.notional_atoms
-        worst = max(abs(held + buys), abs(held - sells)) * notional
+        worst = max(abs(held + buys), abs(held - sells)) * instrument.notional_atoms
         confidence += worst
         if instrument.kind == PERPETUAL:
             futures += worst
-            futures_held += abs(held) * notional
         else:
-            short += max(0, sells - held) * notional
-            short_held += max(0, -held) * notional
-    initial = mul_ratio_ceil_e6(futures, rates["futures_initial_e6"])
-    initial += mul_ratio_ceil_e6(short, rates["short_initial_e6"])
+            short += max(0, sells - held) * instrument.notional_atoms
+    rates = model.parameters
+    total = max(0, -min(_filled_scan(found))) + _basis(found, with_orders=True)
+    total += mul_ratio_ceil_e6(futures, rates["futures_initial_e6"])
+    total += mul_ratio_ceil_e6(short, rates["short_initial_e6"])
     if model.underlyings[underlying].confidence_e6 < rates["confidence_threshold_e6"]:
-        initial += mul_ratio_ceil_e6(confidence, rates["confidence_rate_e6"])
-    maintenance = mul_ratio_ceil_e6(futures_held, rates["futures_maintenance_e6"])
-    maintenance += mul_ratio_ceil_e6(short_held, rates["short_maintenance_e6"])
-    return initial, maintenance
+        total += mul_ratio_ceil_e6(confidence, rates["confidence_rate_e6"])
+    return total
 
 
-def requirement(model: Model, account: Account, underlying: int) -> Requirement:
-    """[MARGIN-8] for one underlying; value is V - cost of [MARGIN-2]."""
-    found = exposures(model, account, underlying)
+def maintenance_margin(model: Model, found: list[Exposure]) -> int:
+    """[MARGIN-8] for one underlying, of positions only."""
     if not found:
-        return Requirement(0, 0, 0, 0)
-    profits = [x.held * x.instrument.mark_atoms - x.cost for x in found if x.held]
-    unrealised = sum(
-        x.held * x.instrument.mark_atoms - x.cost for x in found if x.held and x.instrument.kind == PERPETUAL
-    )
-    held, filled = _scans(found)
-    initial, maintenance = _contingencies(model, found, underlying)
-    initial += max(0, -min(filled)) + _basis(found, with_orders=True)
-    maintenance += mul_ratio_ceil_e6(max(0, -min(held)), 800_000) + _basis(found, with_orders=False)
-    return Requirement(sum(profits), unrealised, initial, maintenance)
+        return 0
+    perpetuals = [x for x in found if x.instrument.kind == PERPETUAL]
+    options = [x for x in found if x.instrument.kind != PERPETUAL]
+    futures = sum(abs(x.held) * x.instrument.notional_atoms for x in perpetuals)
+    short = sum(max(0, -x.held) * x.instrument.notional_atoms for x in options)
+    total = mul_ratio_ceil_e6(max(0, -min(_held_scan(found))), 800_000) + _basis(found, with_orders=False)
+    total += mul_ratio_ceil_e6(futures, model.parameters["futures_maintenance_e6"])
+    return total + mul_ratio_ceil_e6(short, model.parameters["short_maintenance_e6"])
 
 
-def summary(model: Model, account: Account) -> tuple[int, int, int, int]:
-    """Equity, unrealised perpetual profit, initial and maintenance margin over all underlyings."""
-    parts = [requirement(model, account, u) for u in range(len(model.underlyings))]
-    equity = account.cash_atoms + sum(part.value for part in parts)
-    unrealised = sum(part.unrealised for part in parts)
-    return equity, unrealised, sum(part.initial for part in parts), sum(part.maintenance for part in parts)
+class Summary(NamedTuple):
+    """One account over all underlyings, in atoms."""
+
+    equity: int
+    unrealised: int
+    initial: int
+    maintenance: int
+
+
+def _equity(account: Account, found: list[list[Exposure]]) -> tuple[int, int]:
+    """[MARGIN-2]: equity, and the unrealised profit of perpetuals."""
+    equity, unrealised = account.cash_atoms, 0
+    for instrument, held, cost, _, _, _ in (exposure for part in found for exposure in part):
+        if held:
+            profit = held * instrument.mark_atoms - cost
+            equity += profit
+            if instrument.kind == PERPETUAL:
+                unrealised += profit
+    return equity, unrealised
+
+
+def summary(model: Model, account: Account) -> Summary:
+    """Equity, unrealised perpetual profit, initial and maintenance margin."""
+    found = exposures(model, account)
+    equity, unrealised = _equity(account, found)
+    initial = sum(initial_margin(model, part, u) for u, part in enumerate(found))
+    return Summary(equity, unrealised, initial, sum(maintenance_margin(model, part) for part in found))
 
 
 def passes(model: Model, account: Account) -> bool:
     """[MARGIN-8]: equity covers the initial margin of positions and open orders."""
-    equity, _, initial, _ = summary(model, account)
-    return equity >= initial
+    found = exposures(model, account)
+    initial = sum(initial_margin(model, part, u) for u, part in enumerate(found))
+    return _equity(account, found)[0] >= initial
 
 
 def gross_lots(model: Model, account: Account, underlying: int) -> int:
@@ -154,4 +168,6 @@ def gross_lots(model: Model, account: Account, underlying: int) -> int:
     instruments = model.instruments
     held = sum(abs(p.lots) for i, p in account.positions.items() if instruments[i].underlying == underlying)
     orders: list[Order] = list(account.orders.values())
-    return held + sum(order.lots for order in orders if instruments[order.instrument].underlying == underlying)
+    return held + sum(
+        order.lots for order in orders if instruments[order.instrument].underlying == underlying
+    )

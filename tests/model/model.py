@@ -1,6 +1,6 @@
 """The naive model of the law: plain integers, lists and dicts, everything recomputed when it is needed.
 
-Written from docs/law alone; it shares no code with the engine, so that an agreement of the two means something.
+Written from docs/law alone: it shares no code with the engine, so an agreement of the two means something.
 """
 
 from __future__ import annotations
@@ -9,8 +9,20 @@ from collections.abc import Callable
 from typing import Any
 
 from . import margin, oracle, orders, venue
-from .records import EVENT_FIELDS, KINDS, POST_ONLY, SIGNED_BY
-from .records import Account, House, Instrument, Order, Rejected, Series, Underlying, require
+from .records import (
+    EVENT_FIELDS,
+    KINDS,
+    POST_ONLY,
+    SIGNED_BY,
+    Account,
+    House,
+    Instrument,
+    Order,
+    Rejected,
+    Series,
+    Underlying,
+    require,
+)
 
 Command = dict[str, Any]
 Event = dict[str, int]
@@ -143,7 +155,9 @@ class Model:
         house = self.house
         assert cash - cost + house.fees_atoms == house.deposited_atoms - house.withdrawn_atoms
         for number in range(len(self.instruments)):
-            held = [account.positions[number].lots for account in self.accounts if number in account.positions]
+            held = [
+                account.positions[number].lots for account in self.accounts if number in account.positions
+            ]
             assert sum(held) == 0
             bids, asks = self.books[number]
             assert not (bids and asks) or bids[0].price_ticks < asks[0].price_ticks

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from . import pricing
 from .orders import end_order, take_from_book
-from .records import CALL, EXPIRED, OPEN, PERPETUAL, SCALES, Instrument, Report, Series, mul_ratio_ceil_e6, require
+from .records import (
+    CALL,
+    EXPIRED,
+    OPEN,
+    PERPETUAL,
+    SCALES,
+    Instrument,
+    Report,
+    Series,
+    mul_ratio_ceil_e6,
+    require,
+)
 
 if TYPE_CHECKING:
     from .model import Model
@@ -150,7 +161,9 @@ def _expire(model: Model, series: Series) -> None:
             if position is not None:
                 paid = position.lots * payoff
                 account.cash_atoms += paid
-                model.emit("SETTLED", account=holder, instrument=number, lots=position.lots, amount_atoms=paid)
+                model.emit(
+                    "SETTLED", account=holder, instrument=number, lots=position.lots, amount_atoms=paid
+                )
         instrument.state = EXPIRED
         instrument.settlement_atoms = price
         instrument.mark_atoms = -1
@@ -177,6 +190,10 @@ def _mark(model: Model, instrument: Instrument) -> bool:
         instrument.mark_atoms, instrument.rows, instrument.basis = marked
     instrument.worst_by_price.clear()
     instrument.notional_atoms = -(-spot // instrument.lots_per_unit)
-    instrument.taker_fee_atoms = mul_ratio_ceil_e6(instrument.notional_atoms, model.parameters["taker_fee_e6"])
-    instrument.maker_fee_atoms = mul_ratio_ceil_e6(instrument.notional_atoms, model.parameters["maker_fee_e6"])
+    instrument.taker_fee_atoms = mul_ratio_ceil_e6(
+        instrument.notional_atoms, model.parameters["taker_fee_e6"]
+    )
+    instrument.maker_fee_atoms = mul_ratio_ceil_e6(
+        instrument.notional_atoms, model.parameters["maker_fee_e6"]
+    )
     return True

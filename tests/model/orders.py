@@ -6,8 +6,22 @@ import bisect
 from typing import TYPE_CHECKING, Any
 
 from . import margin
-from .records import BUY, EXPIRED, GTC, IOC, LIMITS, PERPETUAL, POST_ONLY, REASONS, SELL
-from .records import Account, Instrument, Order, Position, require
+from .records import (
+    BUY,
+    EXPIRED,
+    GTC,
+    IOC,
+    LIMITS,
+    PERPETUAL,
+    POST_ONLY,
+    REASONS,
+    SELL,
+    Account,
+    Instrument,
+    Order,
+    Position,
+    require,
+)
 
 if TYPE_CHECKING:
     from .model import Model
@@ -223,7 +237,9 @@ def _fill(model: Model, taker: Order, maker: Order) -> None:
         account = model.accounts[order.account]
         direction = 1 if order.side == BUY else -1
         if instrument.kind == PERPETUAL:
-            _trade_perpetual(account, taker.instrument, direction, lots, maker.price_ticks * instrument.tick_atoms)
+            _trade_perpetual(
+                account, taker.instrument, direction, lots, maker.price_ticks * instrument.tick_atoms
+            )
         else:
             account.cash_atoms -= direction * lots * maker.price_ticks * instrument.tick_atoms
             _change_position(account, taker.instrument, direction * lots, 0)

@@ -1,4 +1,4 @@
-"""docs/law/pricing.md in Python's own integers: logarithm, exponential, normal distribution, Black-76, SVI, rows.
+"""docs/law/pricing.md in Python's own integers: ln, exp, the normal distribution, Black-76, SVI, rows.
 
 Coefficients are the data of vectors/tables.json; everything else follows the clauses' text.
 """
@@ -20,7 +20,11 @@ def _table(name: str) -> list[int]:
 
 
 LN2_X56, LN2_INVERSE_X60 = int(_TABLES["LN2_X56"]), int(_TABLES["LN2_INVERSE_X60"])
-LN_INVERSE, LN_NODE, LN_SERIES = _table("LN_INVERSE_X60"), _table("LN_NODE_X60"), _table("LN_COEFFICIENTS_X60")
+LN_INVERSE, LN_NODE, LN_SERIES = (
+    _table("LN_INVERSE_X60"),
+    _table("LN_NODE_X60"),
+    _table("LN_COEFFICIENTS_X60"),
+)
 EXP_SERIES, CDF_SERIES = _table("EXP_COEFFICIENTS_X60"), _table("CDF_COEFFICIENTS_X60")
 MOVES_E6, MODES, DAMPINGS_E6 = _table("MOVE_E6"), _table("VOLATILITY_MODE"), _table("DAMPING_E6")
 LN_MOVES = _table("LN_MOVE_X48")

@@ -1,6 +1,6 @@
 """What the naive model remembers, and the schema's numbers.
 
-The schema file is the only thing the model shares with the engine: names, codes, limits and field lists are data.
+The schema file is all that the model shares with the engine: names, codes, limits and fields are data.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the random traders do: deposits, withdrawals, orders; mostly sensible, sometimes wrong in one field."""
+"""What the random traders do: deposits, withdrawals, orders; mostly sensible, at times wrong in one field."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .world import INT64_MAX, INT64_MIN, STRANGER, WHALE, Command, World
 
 Commands = Iterator[Command]
 DOLLAR = 1_000_000
-CROWDED = {"main": 25, "tiny": 9}
+CROWDED = {"main": 25, "crowd": 25, "tiny": 9}
 
 
 def deposit(world: World) -> Commands:
@@ -18,9 +18,10 @@ def deposit(world: World) -> Commands:
     rng, house = world.rng, world.model.house
     who = rng.choice(world.traders) if world.chance(70) else world.trader()
     amount = DOLLAR * rng.randrange(1, 5_000_000)
-    for account in world.model.accounts:
+    account = world.account(world.trader())
+    if account and world.chance(60):
         equity, _, initial, _ = margin.summary(world.model, account)
-        if initial > equity and world.chance(30):
+        if initial > equity:
             who, amount = account.address, min(1 << 50, 2 * (initial - equity))
     cursor = house.deposit_cursor + 1
     if world.chance(12):
@@ -54,7 +55,7 @@ def withdraw(world: World) -> Commands:
     free = equity - max(0, unrealised) - initial
     kind = rng.randrange(8)
     amount = rng.randrange(1, DOLLAR * 10_000)
-    if kind == 0:
+    if kind == 0 and who != WHALE:
         amount = account.cash_atoms + rng.choice((0, 1, 1))
     elif kind == 1:
         amount = rng.choice((0, -1, INT64_MIN, INT64_MAX, LIMITS["CASH_ATOMS_MAX"]))
@@ -121,14 +122,16 @@ def _limit(world: World, number: int, side: int) -> int:
         depth = min(len(opposite), rng.choice((1, 1, 2, 4))) - 1
         price = opposite[depth].price_ticks + sign * rng.choice((0, 0, 0, 1, 5))
     else:
-        price = fair - sign * int(rng.expovariate(1) * max(1.0, fair * 0.004)) + sign * rng.choice((0, 0, 0, 1))
+        price = (
+            fair - sign * int(rng.expovariate(1) * max(1.0, fair * 0.004)) + sign * rng.choice((0, 0, 0, 1))
+        )
     if world.chance(1):
         price = rng.choice((1, 2, fair * 2, LIMITS["PRICE_TICKS_MAX"]))
     return max(1, min(price, LIMITS["PRICE_TICKS_MAX"]))
 
 
 def place(world: World) -> Commands:
-    """One order, rather reducing a large position than growing it; sometimes sized by the margin that is left."""
+    """One order, rather reducing a position than growing it; sometimes sized by the margin that is left."""
     rng, who = world.rng, world.trader()
     live = world.live()
     if not live:
@@ -143,7 +146,7 @@ def place(world: World) -> Commands:
         side = SELL if account.positions[number].lots > 0 else BUY
     price = _limit(world, number, side) if known and live else 1
     lots = _size(world)
-    if known and account and account.address != WHALE and world.chance(3):
+    if known and account and account.address != WHALE and world.chance(1.5):
         lots = _boundary_lots(world, who, number, side, price)
     command = world.signed(
         "PLACE",
@@ -215,14 +218,18 @@ def cancel(world: World) -> Commands:
     who, order = found
     order_id = order.order_id
     if world.chance(4):
-        order_id = world.rng.choice((0, -1, INT64_MAX, world.rng.randrange(1, world.model.house.next_order_id + 1)))
+        order_id = world.rng.choice(
+            (0, -1, INT64_MAX, world.rng.randrange(1, world.model.house.next_order_id + 1))
+        )
     yield spoiled(world, world.signed("CANCEL", who, order_id=order_id), 2)
 
 
 def cancel_all(world: World) -> Commands:
     """In one instrument or in all, for the trader with many orders."""
     rng, who = world.rng, world.trader()
-    busy = [account.address for account in world.model.accounts if len(account.orders) > CROWDED[world.profile]]
+    busy = [
+        account.address for account in world.model.accounts if len(account.orders) > CROWDED[world.profile]
+    ]
     if busy:
         who = rng.choice(busy)
     count = len(world.model.instruments)

@@ -65,7 +65,12 @@ def list_instrument(model: Model, command: Command) -> tuple[int, int]:
     else:
         raise Rejected("INSTRUMENT_INVALID")
     for other in model.instruments:
-        same = (other.underlying, other.kind, other.strike_atoms, other.expiry_ns) == (underlying, kind, strike, expiry)
+        same = (other.underlying, other.kind, other.strike_atoms, other.expiry_ns) == (
+            underlying,
+            kind,
+            strike,
+            expiry,
+        )
         require(not same, "INSTRUMENT_EXISTS")
     require(len(model.instruments) < model.limits["instruments"], "INSTRUMENT_TABLE_FULL")
     series = -1 if kind == PERPETUAL else model.series_number(underlying, expiry)

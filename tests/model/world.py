@@ -1,6 +1,7 @@
 """The random venue's genesis file, its clock and the commands it can build.
 
-Profiles: `main` has room for everything; `tiny` runs out of accounts, orders, positions, instruments and series.
+Profiles: `main` has room for everything; `crowd` is the same, but soon has an account with all the open
+orders it may have; `tiny` runs out of accounts, orders, positions, instruments and series.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ STRANGER = "0x" + "5a" * 20
 WHALE = "0x" + "7a" * 20
 START_ATOMS = (80_000_000_000, 2_500_000_000)
 
+PROFILES = ("main", "crowd", "tiny")
+ROOMY = {"accounts": 13, "orders": 6000, "positions": 2000, "instruments": 4096, "series": 1024}
 LIMITS_BY_PROFILE = {
-    "main": {"accounts": 13, "orders": 6000, "positions": 2000, "instruments": 4096, "series": 1024},
-    "tiny": {"accounts": 5, "orders": 40, "positions": 30, "instruments": 40, "series": 9},
+    "main": ROOMY,
+    "crowd": ROOMY,
+    "tiny": {"accounts": 5, "orders": 40, "positions": 30, "instruments": 14, "series": 5},
 }
-ORACLES_BY_PROFILE = {"main": (3, 2), "tiny": (5, 3)}
+ORACLES_BY_PROFILE = {"main": (3, 2), "crowd": (4, 2), "tiny": (5, 3)}
 PARAMETERS = {
     "observation_skew_ns": 2 * SECOND,
     "observation_age_ns_max": 30 * SECOND,
@@ -45,7 +49,10 @@ PARAMETERS = {
 def genesis(profile: str) -> dict[str, Any]:
     """A genesis file ([GENESIS-1]) of the profile."""
     oracles, quorum = ORACLES_BY_PROFILE[profile]
-    units = (("BTC", 1_000_000_000_000, 100, 50_000, 1000, 2_500), ("ETH", 150_000_000_000, 10, 20_000, 100, 1_000))
+    units = (
+        ("BTC", 1_000_000_000_000, 100, 50_000, 1000, 2_500),
+        ("ETH", 150_000_000_000, 10, 20_000, 100, 1_000),
+    )
     names = (
         "name",
         "index_atoms_max",
