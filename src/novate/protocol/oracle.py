@@ -140,7 +140,7 @@ def compute_variance_ratio_x48(time_left_ns: int, variance_time_ns: int) -> int:
     """Return how much of a surface's total variance is left, at most 1. Rounding down. [MARK-1]"""
     if time_left_ns >= variance_time_ns:
         return ONE_X48
-    # In microseconds a hundred years stay below 2**51.6, and genesis-legal expiries below the bound of div_x48.
+    # In microseconds ten years (EXPIRY_AHEAD_NS_MAX) stay below 2**49, within the bound of div_x48.
     return div_x48(div_floor(time_left_ns, NS_PER_US), max(div_floor(variance_time_ns, NS_PER_US), 1))
 
 
