@@ -1,7 +1,7 @@
 """Payloads of the embedded chain's log: one genesis, then blocks of raw transactions, each in one frame.
 
 Fixed widths, big-endian, nothing optional: two different payloads are never the same block. It does not
-execute anything. Implements [SETTLE-20].
+execute anything. Implements [SETTLE-13].
 """
 
 import struct
@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from novate.protocol.transaction import TRANSACTION_BYTES_MAX
 
-GENESIS_KIND = 0x4331
-BLOCK_KIND = 0x4332
+
+# Every frame of a chain log has this kind; sequence 0 is the genesis.
+CHAIN_KIND = 3
 BLOCK_GAS_LIMIT = 30_000_000
 ALLOCATION_COUNT_MAX = 1024
 BLOCK_TRANSACTION_COUNT_MAX = 1024

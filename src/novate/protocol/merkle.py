@@ -1,7 +1,7 @@
 """The state tree: a sparse 4-ary Merkle tree of Poseidon2 with fixed depth and zero for an empty leaf.
 
 Nodes live in one growing array of limbs per level; an update hashes the dirty nodes of each level in one
-batch. It refuses to know what a leaf means. Implements [STATE-TREE-4] to [STATE-TREE-6].
+batch. It refuses to know what a leaf means. Implements [STATE-TREE-4] and [STATE-TREE-5].
 """
 
 from collections.abc import Sequence

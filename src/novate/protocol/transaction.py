@@ -1,7 +1,7 @@
 """Signed Ethereum transactions, legacy (EIP-155) and EIP-1559, decoded strictly, with the sender recovered.
 
 Only what the settlement chain accepts: no access lists, no blobs, no malleated signatures, canonical RLP
-only. Any other bytes raise TransactionError and nothing else. Implements [SETTLE-21].
+only. Any other bytes raise TransactionError and nothing else. Implements [SETTLE-14].
 """
 
 from typing import NamedTuple
@@ -208,7 +208,7 @@ def _decode_legacy(raw: bytes) -> Transaction:
 def decode_transaction(raw: bytes) -> Transaction:
     """Return the transaction in these bytes with its sender.
 
-    Raise TransactionError for any other bytes [SETTLE-21].
+    Raise TransactionError for any other bytes [SETTLE-14].
     """
     if not 0 < len(raw) <= TRANSACTION_BYTES_MAX:
         raise TransactionError(f"a transaction has 1 to {TRANSACTION_BYTES_MAX} bytes, found {len(raw)}")

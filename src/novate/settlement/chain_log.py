@@ -1,7 +1,7 @@
 """The file behind the embedded chain: frames appended and made durable before a block is visible.
 
 Opening it tells a torn tail, which is cut off, from a rotten middle, which is an error. Implements
-[SETTLE-23].
+[SETTLE-16].
 """
 
 import fcntl

@@ -144,7 +144,7 @@ def deploy_contracts(
 class SettlementClient:
     """One venue's contracts on one chain. `key` may be None for reading only.
 
-    Errors     ManifestError if the chain does not hold the manifest's contracts. A node that cannot be reached
+    Errors     ManifestError if the chain does not hold the manifest's contracts. A node out of reach
                raises web3's errors; every call may then be repeated.
     """
 

@@ -2,8 +2,8 @@
 restart.
 
 It is a chain of one operator for demonstrations, tests and small venues: no peers, no forks, free gas.
-Everything it ever executed is in its log, which anyone can execute again. Implements [SETTLE-20] to
-[SETTLE-24].
+Everything it ever executed is in its log, which anyone can execute again. Implements [SETTLE-13] to
+[SETTLE-17].
 """
 
 import threading
@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 from novate.protocol.chain_blocks import (
     BLOCK_GAS_LIMIT,
-    BLOCK_KIND,
-    GENESIS_KIND,
+    CHAIN_KIND,
     Block,
     BlockError,
     Genesis,
@@ -99,7 +98,7 @@ class EmbeddedChain:
     def _create(self, allocations: Mapping[bytes, int]) -> None:
         genesis = Genesis(self.chain_id, self._clock(), tuple(sorted(allocations.items())))
         parent = self._log.head
-        self._open_genesis(genesis, self._log.append(GENESIS_KIND, 0, encode_genesis(genesis)), parent)
+        self._open_genesis(genesis, self._log.append(CHAIN_KIND, 0, encode_genesis(genesis)), parent)
 
     def _open_genesis(self, genesis: Genesis, block_hash: bytes, parent_hash: bytes) -> None:
         for address, wei in genesis.allocations:
@@ -107,15 +106,15 @@ class EmbeddedChain:
         self.blocks.append(MinedBlock(0, genesis.timestamp_s, block_hash, parent_hash, ()))
 
     def _restore(self, frames: list[Frame], origin: bytes) -> None:
-        """Execute the whole log again. [SETTLE-23]."""
+        """Execute the whole log again. [SETTLE-16]."""
         try:
             genesis = decode_genesis(frames[0].payload)
-            if frames[0].kind != GENESIS_KIND or genesis.chain_id != self.chain_id:
+            if frames[0].kind != CHAIN_KIND or genesis.chain_id != self.chain_id:
                 raise ChainLogError(f"the log should begin with the genesis of chain {self.chain_id}")
             self._open_genesis(genesis, frames[0].hash, origin)
             for frame in frames[1:]:
                 block = decode_block(frame.payload)
-                if (frame.kind, block.number) != (BLOCK_KIND, len(self.blocks)):
+                if (frame.kind, block.number) != (CHAIN_KIND, len(self.blocks)):
                     raise ChainLogError(f"block {block.number} should be block {len(self.blocks)}")
                 self._restore_block(block, frame.hash)
         except (BlockError, TransactionError, ExecutionRejected) as error:
@@ -154,7 +153,7 @@ class EmbeddedChain:
             self._evm.enter_block(block.number, block.timestamp_s, block.coinbase)
             outcome, checkpoint = self._evm.execute(transaction)
             try:
-                block_hash = self._log.append(BLOCK_KIND, block.number, encode_block(block))
+                block_hash = self._log.append(CHAIN_KIND, block.number, encode_block(block))
             except BaseException:
                 self._evm.undo(checkpoint)
                 raise

@@ -1,7 +1,7 @@
 """Execute decoded Ethereum transactions on revm, one at a time, with free gas.
 
 Gas is metered and limited but never paid for: the base fee is zero and no tip is collected, so an account
-needs no ether. Implements [SETTLE-22]. The verifier has a reading of its own in `verification.chain_record`.
+needs no ether. Implements [SETTLE-15]. The verifier has a reading of its own in `verification.chain_record`.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Re-execute a published chain log and say what the contracts hold, from the frames alone.
 
-It shares the formats of the law with the embedded chain and nothing else: senders are recovered a second time by
-eth-account, and transactions executed on a state of its own. Any bytes may come in; only RecordError comes out.
-Verifies [SETTLE-20] to [SETTLE-24].
+It shares the formats of the law with the embedded chain and nothing else: senders are recovered a second time
+by eth-account, transactions executed on a state of its own. Any bytes may come in; only RecordError comes out.
+Verifies [SETTLE-13] to [SETTLE-17].
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,7 @@ from pyrevm import EVM, AccountInfo, BlockEnv, CfgEnv, Env
 
 from novate.protocol.chain_blocks import (
     BLOCK_GAS_LIMIT,
-    BLOCK_KIND,
-    GENESIS_KIND,
+    CHAIN_KIND,
     Block,
     BlockError,
     decode_block,
@@ -252,7 +251,7 @@ def replay_chain(
             frame = decode_frame(data, offset, previous)
         except FrameError as error:
             raise RecordError(where, str(error)) from error
-        if (frame.kind, frame.sequence) != (BLOCK_KIND if sequence else GENESIS_KIND, sequence):
+        if (frame.kind, frame.sequence) != (CHAIN_KIND, sequence):
             raise RecordError(where, f"found frame {frame.sequence} of kind {frame.kind:#x}")
         if sequence == 0:
             record.open_genesis(frame.payload)
