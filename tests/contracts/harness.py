@@ -1,4 +1,4 @@
-"""A small world of contracts on revm: roles with addresses, a clock, calls that return values or raise Reverted."""
+"""A small world of contracts on revm: roles with addresses, a clock, calls that return or raise Reverted."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,0 +1,99 @@
+"""The contracts keep the house rules that the compiler's advisories made necessary."""
+
+import re
+
+import pytest
+
+from novate.settlement.compiler import (
+    CONTRACT_FOLDER,
+    OPTIMISATION_LEVELS,
+    ContractError,
+    compile_contract,
+    compile_source,
+)
+
+PRAGMAS = ("#pragma version 0.4.3", "#pragma evm-version cancun", "#pragma nonreentrancy on")
+SOURCES = sorted(CONTRACT_FOLDER.glob("*.vy"))
+# Each pattern is read outside comments and strings.
+FORBIDDEN = {
+    "a ternary": re.compile(r"\bif\b.*\belse\b"),
+    "a nested DynArray": re.compile(r"DynArray\[\s*DynArray"),
+    "a raw instruction": re.compile(r"\braw_\w+"),
+    "a blueprint": re.compile(r"create_\w+"),
+    "self destruction": re.compile(r"\bselfdestruct\b"),
+    "a decimal": re.compile(r"\bdecimal\b|\bsqrt\b|\d\.\d"),
+    "a bitwise or": re.compile(r"\|"),
+    "a delegated call": re.compile(r"delegate"),
+    "an unnamed division": re.compile(r"//|/(?!/)|%"),
+    "ether": re.compile(r"@payable|\bmsg\.value\b|\bsend\("),
+    "an unsafe operation": re.compile(r"\bunsafe_\w+"),
+}
+
+
+def strip_words(source: str) -> str:
+    """Return the code alone."""
+    source = re.sub(r'""".*?"""', "", source, flags=re.DOTALL)
+    return re.sub(r'"[^"\n]*"|#[^\n]*', "", source)
+
+
+def test_there_are_contracts() -> None:
+    """The rules below are not vacuous."""
+    assert ["Settlement", "TestUSD", "Vault"] == [path.stem for path in SOURCES]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_bytes_are_printable(path) -> None:  # type: ignore[no-untyped-def]
+    """A contract holds line feeds and printable ASCII only: readers see what the compiler sees."""
+    assert set() == {byte for byte in path.read_bytes() if byte != 0x0A and not 0x20 <= byte <= 0x7E}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_pragmas_are_exact(path) -> None:  # type: ignore[no-untyped-def]
+    """Compiler, EVM version and the lock are named in the first three lines, and nothing else is."""
+    lines = path.read_text().splitlines()
+    assert list(PRAGMAS) == lines[:3]
+    assert list(PRAGMAS) == [line for line in lines if line.startswith(("#pragma", "# pragma", "# @"))]
+    assert "@reentrant" not in path.read_text()
+
+
+@pytest.mark.parametrize("rule", FORBIDDEN)
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_forbidden_forms(path, rule: str) -> None:  # type: ignore[no-untyped-def]
+    """No contract uses a form that an advisory or the house forbids."""
+    found = [line for line in strip_words(path.read_text()).splitlines() if FORBIDDEN[rule].search(line)]
+    assert [] == found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_every_door_is_described(path) -> None:  # type: ignore[no-untyped-def]
+    """Each external function has a notice, and each contract says how it stops."""
+    text = path.read_text()
+    assert "How does this stop:" in text
+    for body in re.split(r"^@external\n", text, flags=re.MULTILINE)[1:]:
+        assert re.search(r'"""\n    @notice ', body.split("\n\n\n")[0]), body.splitlines()[0]
+
+
+@pytest.mark.parametrize("level", OPTIMISATION_LEVELS)
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_literals_survive_compilation(path, level: str) -> None:  # type: ignore[no-untyped-def]
+    """Each large literal of a source is in its bytecode, as the literal-shifting advisories ask to check."""
+    code = compile_contract(path.stem, level)
+    for literal in re.findall(r"= (\d{4,})\b", strip_words(path.read_text())):
+        value = int(literal)
+        raw = value.to_bytes((value.bit_length() + 7) // 8, "big")
+        # The optimiser may write a constant times another, or a power of two as a shift.
+        assert raw in code.creation_code or value & (value - 1) == 0 or literal in ("3600", "1000000000"), (
+            literal
+        )
+
+
+def test_the_compiler_refuses_what_it_cannot_trust() -> None:
+    """Foreign bytes, unknown levels, unknown contracts and wrong sources are errors with a reason."""
+    with pytest.raises(ContractError, match="neither a line feed"):
+        compile_source("Odd", "# \u2028\n")
+    with pytest.raises(ContractError, match="optimisation level"):
+        compile_contract("Vault", "venom")
+    with pytest.raises(ContractError, match="no contract named"):
+        compile_contract("../Vault")
+    with pytest.raises(ContractError, match="does not compile"):
+        compile_source("Broken", "@external\ndef f() -> uint256:\n    return self.missing\n")
