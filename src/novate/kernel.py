@@ -1,13 +1,14 @@
 """The one decorator of the house: `kernel` compiles a function of integers with every Numba option written out.
 
 An inner function inherits each option it leaves out from whichever caller compiles it first, so none is left out here.
-The disk cache is keyed by a hash of every source file of this package and of these options, because Numba's own cache
+The disk cache is keyed by a hash of the sources of the kernel's layer and of these options, because Numba's own cache
 does not notice an edited callee or constant in another module. Nothing else in the house may import `numba.njit`.
 """
 
 import hashlib
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -25,18 +26,18 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-def hash_sources() -> str:
-    """Return a hex digest of every Python source that a kernel may call, and of the options above."""
+def hash_sources(layer: str) -> str:
+    """Return a hex digest of every source that a kernel of a layer may depend on, and of the options above.
+
+    A layer imports the law and itself only (the import rule), so editing one layer does not recompile another.
+    """
     digest = hashlib.blake2b(repr(sorted(OPTIONS.items())).encode(), digest_size=12)
-    for path in sorted(PACKAGE_ROOT.rglob("*.py")):
-        if path.parent.name in KERNEL_FOLDERS or path.parent == PACKAGE_ROOT:
-            digest.update(str(path.relative_to(PACKAGE_ROOT)).encode())
-            digest.update(path.read_bytes())
+    folders = {PACKAGE_ROOT / "protocol", PACKAGE_ROOT / layer}
+    paths = [PACKAGE_ROOT / "kernel.py"] + [path for folder in folders for path in folder.rglob("*.py")]
+    for path in sorted(paths):
+        digest.update(str(path.relative_to(PACKAGE_ROOT)).encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-# Only these folders hold kernels or constants that kernels read; editing the web server need not recompile the law.
-KERNEL_FOLDERS = ("protocol", "generated", "execution", "analytics")
 
 
 def find_cache_root() -> Path:
@@ -48,9 +49,13 @@ def find_cache_root() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "novate"
 
 
-CACHE_DIRECTORY = find_cache_root() / "kernels" / hash_sources()
-# Numba reads this variable when it is first imported, so it must be set before that import.
-os.environ["NUMBA_CACHE_DIR"] = str(CACHE_DIRECTORY)
+@cache
+def find_cache_directory(module: str) -> Path:
+    """Return where the compiled kernels of a module belong."""
+    parts = module.split(".")
+    layer = parts[1] if parts[0] == "novate" and len(parts) > 2 else "protocol"
+    return find_cache_root() / "kernels" / f"{layer}-{hash_sources(layer)}"
+
 
 import numba  # noqa: E402
 from llvmlite import ir  # noqa: E402
@@ -60,19 +65,30 @@ from numba.extending import intrinsic, overload  # noqa: E402
 JIT_ENABLED = not numba.config.DISABLE_JIT
 
 
+def compile_kernel(function: Callable[P, R], **more: bool) -> Callable[P, R]:
+    """Hand a function to Numba with every option, and with the cache folder of its layer."""
+    # Numba reads the folder when a function is decorated, so each layer can have its own.
+    numba.config.CACHE_DIR = str(find_cache_directory(function.__module__))
+    compiled: Callable[P, R] = numba.njit(**OPTIONS, **more)(function)
+    return compiled
+
+
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function of integers, records and integer arrays; plain Python under NUMBA_DISABLE_JIT=1.
 
     Warning: with `_nrt` off a kernel cannot allocate. It takes the arrays it needs.
     """
-    compiled: Callable[P, R] = numba.njit(**OPTIONS)(function)
-    return compiled
+    return compile_kernel(function)
 
 
 def kernel_inline(function: Callable[P, R]) -> Callable[P, R]:
     """Compile as `kernel` and force LLVM to inline: for small functions in the innermost loops only."""
-    compiled: Callable[P, R] = numba.njit(forceinline=True, **OPTIONS)(function)
-    return compiled
+    return compile_kernel(function, forceinline=True)
+
+
+def kernel_inner(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile as `kernel`, callable from other kernels only: the wrapper for Python takes long to compile and is left out."""
+    return compile_kernel(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def mul_shift_floor(a: int, b: int, shift: int) -> int:

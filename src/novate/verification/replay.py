@@ -1,0 +1,217 @@
+"""The replayer: an independent reading of the law that turns published commands into results and state roots.
+
+It imports nothing of the engine. It calls the law's pure leaves - pricing rows, surface checks, hashes - and
+keeps, finds, orders and traverses state in its own way, so that a mistake of the engine is not repeated here.
+"""
+
+from typing import NamedTuple
+
+from novate.protocol.command import NO_ACCOUNT, Command
+from novate.protocol.generated.codes import Code, CommandKind, InstrumentKind
+from novate.protocol.generated.constants import CASH_ATOMS_MAX, EXPIRY_AHEAD_NS_MAX, NS_PER_S, SCENARIO_COUNT
+from novate.protocol.generated.records import SIGNED_BY
+from novate.protocol.genesis import Genesis
+from novate.protocol.instrument import InstrumentTerms, format_instrument_name
+from novate.verification import marking, trading
+from novate.verification.risk import compute_summary
+from novate.verification.state import (
+    NO_SERIES,
+    Account,
+    BrokenInvariant,
+    Instrument,
+    Market,
+    Rejected,
+    Series,
+    State,
+    require,
+)
+from novate.verification.tree import StateTree
+
+
+class Outcome(NamedTuple):
+    """The result of one command: code, account number (-1 if none), order id (0 if none) [CMD-3]."""
+
+    code: Code
+    account: int
+    order_id: int
+
+
+class Replayer:
+    """Applies commands in order and knows the state root after each."""
+
+    def __init__(self, genesis: Genesis) -> None:
+        self.genesis = genesis
+        self.state = State(genesis)
+        self.tree = StateTree()
+        self.names: list[str] = []
+
+    def apply(self, command: Command) -> Outcome:
+        """Apply the next command and check conservation.
+
+        Errors     BrokenInvariant if a promise of the law fails, whatever the command was.
+        """
+        state = self.state
+        state.sequence += 1
+        try:
+            require(state.time_ns is None or command.time_ns >= state.time_ns, Code.TIME_NOT_MONOTONIC)
+            state.time_ns = command.time_ns
+            account, order_id = self._dispatch(command)
+            outcome = Outcome(Code.OK, account, order_id)
+        except Rejected as refusal:
+            is_account = command.kind == CommandKind.DEPOSIT or SIGNED_BY[command.kind] == "account"
+            number = state.account_numbers.get(command.signer, NO_ACCOUNT) if is_account else NO_ACCOUNT
+            outcome = Outcome(refusal.code, number, 0)
+        check_sums(state)
+        return outcome
+
+    def pass_time(self, command: Command) -> None:
+        """Take notice of a command's time only, as if it had been refused for another reason."""
+        self.state.sequence += 1
+        if self.state.time_ns is None or command.time_ns >= self.state.time_ns:
+            self.state.time_ns = command.time_ns
+
+    def state_root(self) -> bytes:
+        """Return the state root after the last command, 32 bytes [STATE-1]."""
+        return self.tree.compute_root(self.state)
+
+    def marks_root(self) -> bytes:
+        """Return the instruments' root as of the last `state_root`, 32 bytes [STATE-4]."""
+        return self.tree.marks_root()
+
+    def _dispatch(self, command: Command) -> tuple[int, int]:
+        state, kind = self.state, command.kind
+        if kind in TRADING:
+            return TRADING[kind](state, command)
+        if kind == CommandKind.TICK:
+            return marking.tick(state)
+        if kind == CommandKind.LIST_INSTRUMENT:
+            self.names.append(list_instrument(state, command))
+            return -1, 0
+        assert kind == CommandKind.SEAL, "Invariant [CMD-4]: every kind of command is handled."
+        return seal(state, command)
+
+
+def deposit(state: State, command: Command) -> tuple[int, int]:
+    """Apply DEPOSIT [CASH-1]."""
+    cursor, amount = command.values
+    require(amount >= 1, Code.AMOUNT_NOT_POSITIVE)
+    require(cursor == state.deposit_cursor + 1, Code.DEPOSIT_OUT_OF_ORDER)
+    require(state.deposited_atoms + amount < CASH_ATOMS_MAX, Code.BALANCE_LIMIT)
+    number = state.account_numbers.get(command.signer)
+    if number is None:
+        require(len(state.accounts) < state.limits["accounts"], Code.ACCOUNT_TABLE_FULL)
+        number = state.account_numbers[command.signer] = len(state.accounts)
+        state.accounts.append(Account(number, command.signer, len(state.markets), SCENARIO_COUNT))
+    state.pay(state.accounts[number], amount)
+    state.deposited_atoms += amount
+    state.deposit_cursor = cursor
+    return number, 0
+
+
+def withdraw(state: State, command: Command) -> tuple[int, int]:
+    """Apply WITHDRAW [CASH-2]."""
+    account = trading.authenticate(state, command)
+    amount = command.values[0]
+    require(amount >= 1, Code.AMOUNT_NOT_POSITIVE)
+    require(amount <= account.cash_atoms, Code.CASH_INSUFFICIENT)
+    for market, holdings in zip(state.markets, account.holdings, strict=True):
+        # A record exists only while lots are held or open, so gross lots are positive exactly then.
+        require(not holdings or not state.is_stale(market), Code.MARK_STALE)
+    equity, unrealised, initial = compute_summary(state, account)
+    require(equity - max(0, unrealised) - amount >= initial, Code.INITIAL_MARGIN_INSUFFICIENT)
+    state.pay(account, -amount)
+    state.withdrawn_atoms += amount
+    state.withdrawal_count += 1
+    state.withdrawals.append((account.address, amount))
+    return account.number, 0
+
+
+def list_instrument(state: State, command: Command) -> str:
+    """Apply LIST_INSTRUMENT and return the new instrument's name [LIST-1]."""
+    underlying, kind, strike, expiry, nonce, expires = command.values
+    assert state.time_ns is not None
+    require(command.signer == state.genesis.operator, Code.OPERATOR_UNKNOWN)
+    require(expires > state.time_ns, Code.SIGNATURE_EXPIRED)
+    require(nonce > state.operator_nonce, Code.NONCE_REPLAYED)
+    state.operator_nonce = nonce
+    market = marking.find_market(state, underlying)
+    require(is_valid_listing(state.time_ns, market, kind, strike, expiry), Code.INSTRUMENT_INVALID)
+    terms = InstrumentTerms(underlying, kind, strike, expiry)
+    require(terms not in state.listed, Code.INSTRUMENT_EXISTS)
+    require(len(state.instruments) < state.limits["instruments"], Code.INSTRUMENT_TABLE_FULL)
+    is_perpetual = kind == InstrumentKind.PERPETUAL
+    number = NO_SERIES if is_perpetual else state.series_numbers.get((underlying, expiry), len(state.series))
+    require(number < state.limits["series"], Code.INSTRUMENT_TABLE_FULL)
+    if number == len(state.series):
+        state.series.append(Series(number, underlying, expiry))
+        state.series_numbers[underlying, expiry] = number
+    instrument = Instrument(len(state.instruments), underlying, kind, strike, expiry, number)
+    figures = market.figures
+    instrument.lots_per_unit, instrument.tick_atoms = (
+        (figures.perpetual_lots_per_unit, figures.perpetual_tick_atoms)
+        if is_perpetual
+        else (figures.option_lots_per_unit, figures.option_tick_atoms)
+    )
+    state.listed.add(terms)
+    state.instruments.append(instrument)
+    market.instruments.append(instrument)
+    if not is_perpetual:
+        state.series[number].instruments.append(instrument)
+    state.dirty_instruments.add(instrument.number)
+    return format_instrument_name(figures.name, terms)
+
+
+def is_valid_listing(time_ns: int, market: Market, kind: int, strike: int, expiry: int) -> bool:
+    """Whether kind, strike and expiry lie in the allowed range [LIST-1]."""
+    if kind == InstrumentKind.PERPETUAL:
+        return strike == 0 and expiry == 0
+    if kind not in (InstrumentKind.CALL, InstrumentKind.PUT):
+        return False
+    in_time = time_ns < expiry <= time_ns + EXPIRY_AHEAD_NS_MAX and expiry % NS_PER_S == 0
+    return 1 <= strike <= market.figures.index_atoms_max and in_time
+
+
+def seal(state: State, command: Command) -> tuple[int, int]:
+    """Apply SEAL, then count everything again from the beginning [SEAL-1] [CASH-3]."""
+    batch = command.values[0]
+    require(batch == state.batch + 1, Code.BATCH_OUT_OF_ORDER)
+    state.batch = batch
+    recount(state)
+    return -1, 0
+
+
+def check_sums(state: State) -> None:
+    """Check conservation on the running sums [CASH-3]."""
+    owed = state.cash_sum - state.perpetual_cost_sum + state.fees_atoms
+    paid_in = state.deposited_atoms - state.withdrawn_atoms
+    if owed != paid_in:
+        raise BrokenInvariant(f"cash, entry values and fees are {owed} atoms, {paid_in} came in [CASH-3]")
+
+
+def recount(state: State) -> None:
+    """Check conservation and the zero sum of lots from every account and position [CASH-3]."""
+    cash = sum(account.cash_atoms for account in state.accounts)
+    cost = 0
+    lots: dict[int, int] = {}
+    for account in state.accounts:
+        for holdings in account.holdings:
+            for number, position in holdings.items():
+                lots[number] = lots.get(number, 0) + position.lots
+                cost += position.cost_atoms if position.instrument.is_perpetual else 0
+    if (cash, cost) != (state.cash_sum, state.perpetual_cost_sum):
+        raise BrokenInvariant("the running sums of cash and entry values differ from the accounts [CASH-3]")
+    unbalanced = [number for number, total in lots.items() if total]
+    if unbalanced:
+        raise BrokenInvariant(f"the lots of instrument {unbalanced[0]} do not sum to zero [CASH-3]")
+
+
+TRADING = {
+    CommandKind.DEPOSIT: deposit,
+    CommandKind.WITHDRAW: withdraw,
+    CommandKind.PLACE: trading.place,
+    CommandKind.REPLACE: trading.replace,
+    CommandKind.CANCEL: trading.cancel,
+    CommandKind.CANCEL_ALL: trading.cancel_all,
+    CommandKind.INDEX: marking.report_index,
+    CommandKind.SURFACE: marking.report_surface,
+}

@@ -1,0 +1,327 @@
+"""What the replayer remembers of a venue: plain objects in plain dictionaries, found by their natural keys.
+
+This is an independent reading of the law, so it keeps state as the clauses speak of it - an account has
+positions, a position has open orders - and shares no layout with the engine. Sums that a margin check needs
+are kept per portfolio, one account in one underlying, and rebuilt when that underlying's marks change.
+"""
+
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+
+from novate.protocol.generated.codes import Code, InstrumentKind, InstrumentState
+from novate.protocol.genesis import Genesis, Underlying
+
+Vector = np.ndarray[Any, np.dtype[np.int64]]
+NO_SERIES = -1
+NO_MARK = -1
+
+
+class Rejected(Exception):
+    """A clause refused the command; `code` says which."""
+
+    def __init__(self, code: Code) -> None:
+        super().__init__(code.name)
+        self.code = code
+
+
+class BrokenInvariant(Exception):
+    """A promise of the law, such as conservation [CASH-3], fails: the law or this program is wrong."""
+
+
+class Order:
+    """One open order. `direction` is +1 to buy, -1 to sell; `limit_atoms` is the limit value of one lot."""
+
+    __slots__ = (
+        "account",
+        "direction",
+        "instrument",
+        "limit_atoms",
+        "lots",
+        "order_id",
+        "price_ticks",
+        "priority",
+        "side",
+        "slot",
+        "time_in_force",
+    )
+
+    def __init__(
+        self,
+        order_id: int,
+        account: "Account",
+        instrument: "Instrument",
+        side: int,
+        time_in_force: int,
+        price_ticks: int,
+        lots: int,
+    ) -> None:
+        self.order_id = order_id
+        self.account = account
+        self.instrument = instrument
+        self.side = side
+        self.direction = 1 - 2 * side
+        self.time_in_force = time_in_force
+        self.price_ticks = price_ticks
+        self.limit_atoms = price_ticks * instrument.tick_atoms
+        self.lots = lots
+        self.slot = -1
+        self.priority = 0
+
+
+class Position:
+    """One position record [NOVATE-5]: lots held, their entry value, and the account's open orders in it."""
+
+    __slots__ = ("buys", "cost_atoms", "instrument", "lots", "orders", "sells")
+
+    def __init__(self, instrument: "Instrument") -> None:
+        self.instrument = instrument
+        self.lots = 0
+        self.cost_atoms = 0
+        self.buys = 0
+        self.sells = 0
+        self.orders: dict[int, Order] = {}
+
+
+class Portfolio:
+    """The margin sums of one account in one underlying, valid for the marks numbered `version`."""
+
+    __slots__ = (
+        "basis",
+        "effects",
+        "futures_atoms",
+        "gross_lots",
+        "perpetual_cost_atoms",
+        "perpetual_value_atoms",
+        "pnl",
+        "short_atoms",
+        "value_atoms",
+        "version",
+        "worst_atoms",
+    )
+
+    def __init__(self, scenario_count: int) -> None:
+        self.version = -1
+        self.pnl: Vector = np.zeros(scenario_count, np.int64)
+        self.effects: Vector = np.zeros(scenario_count, np.int64)
+        self.basis: dict[int, list[int]] = {}  # series -> [H down, H up, G down, G up]
+        self.clear()
+
+    def clear(self) -> None:
+        """Set every sum to zero."""
+        self.pnl[:] = 0
+        self.effects[:] = 0
+        self.basis.clear()
+        self.value_atoms = self.perpetual_value_atoms = self.perpetual_cost_atoms = 0
+        self.gross_lots = self.futures_atoms = self.short_atoms = self.worst_atoms = 0
+
+
+class Account:
+    """One owner: cash, nonce, and per underlying the position records and margin sums."""
+
+    __slots__ = ("address", "cash_atoms", "holdings", "nonce", "number", "open_order_count", "portfolios")
+
+    def __init__(self, number: int, address: bytes, underlying_count: int, scenario_count: int) -> None:
+        self.number = number
+        self.address = address
+        self.cash_atoms = 0
+        self.nonce = 0
+        self.open_order_count = 0
+        self.holdings: list[dict[int, Position]] = [{} for _ in range(underlying_count)]
+        self.portfolios = [Portfolio(scenario_count) for _ in range(underlying_count)]
+
+
+class Book:
+    """One side of one instrument: levels that keep the order of joining, and sorted prices.
+
+    `keys` is ascending and holds the price of a sell or the negated price of a buy, the best first.
+    """
+
+    __slots__ = ("keys", "levels")
+
+    def __init__(self) -> None:
+        self.keys: list[int] = []
+        self.levels: dict[int, OrderedDict[int, Order]] = {}
+
+
+class Instrument:
+    """One listed contract, its books, and what the last mark update said about one lot of it."""
+
+    __slots__ = (
+        "basis",
+        "books",
+        "expiry_ns",
+        "kind",
+        "lots_per_unit",
+        "maker_fee_atoms",
+        "mark_atoms",
+        "notional_atoms",
+        "number",
+        "row",
+        "series",
+        "settlement_atoms",
+        "state",
+        "strike_atoms",
+        "taker_fee_atoms",
+        "tick_atoms",
+        "underlying",
+    )
+
+    def __init__(
+        self, number: int, underlying: int, kind: int, strike_atoms: int, expiry_ns: int, series: int
+    ) -> None:
+        self.number = number
+        self.underlying = underlying
+        self.kind = kind
+        self.strike_atoms = strike_atoms
+        self.expiry_ns = expiry_ns
+        self.series = series
+        self.lots_per_unit = self.tick_atoms = 1
+        self.state = int(InstrumentState.OPEN)
+        self.settlement_atoms = 0
+        self.mark_atoms = NO_MARK
+        self.notional_atoms = self.taker_fee_atoms = self.maker_fee_atoms = 0
+        self.row: Vector = np.zeros(0, np.int64)
+        self.basis: tuple[int, int] = (0, 0)
+        self.books = (Book(), Book())
+
+    @property
+    def is_perpetual(self) -> bool:
+        """Whether it is a perpetual; if not it is an option."""
+        return self.kind == InstrumentKind.PERPETUAL
+
+
+class SurfaceReport:
+    """The seven numbers of a surface [SURFACE-2], in the order of the schema's fields."""
+
+    __slots__ = ("numbers",)
+
+    def __init__(self, numbers: tuple[int, ...]) -> None:
+        self.numbers = numbers
+
+    @property
+    def forward_atoms(self) -> int:
+        """The forward that the oracle reported."""
+        return self.numbers[0]
+
+    @property
+    def slice(self) -> tuple[int, int, int, int, int]:
+        """The parameters a, b, rho, m and sigma."""
+        a, b, rho, m, sigma = self.numbers[1:6]
+        return a, b, rho, m, sigma
+
+    @property
+    def observed_ns(self) -> int:
+        """When the oracle observed it."""
+        return self.numbers[6]
+
+
+class Series:
+    """One (underlying, expiry): reports, the accepted surface, and the settlement average so far."""
+
+    __slots__ = (
+        "expired",
+        "expiry_ns",
+        "instruments",
+        "number",
+        "reference_index",
+        "reports",
+        "surface",
+        "twap_ms",
+        "twap_sum",
+        "underlying",
+        "variance_time_ns",
+    )
+
+    def __init__(self, number: int, underlying: int, expiry_ns: int) -> None:
+        self.number = number
+        self.underlying = underlying
+        self.expiry_ns = expiry_ns
+        self.expired = False
+        self.instruments: list[Instrument] = []
+        self.reports: dict[int, SurfaceReport] = {}
+        self.surface: SurfaceReport | None = None
+        self.reference_index = 0
+        self.variance_time_ns = 1
+        self.twap_sum = 0
+        self.twap_ms = 0
+
+
+class Market:
+    """One underlying: its figures, its oracles' last index reports, its index, and whether marks are due."""
+
+    __slots__ = (
+        "advanced_ns",
+        "confidence_e6",
+        "dirty",
+        "figures",
+        "has_index",
+        "index_atoms",
+        "index_time_ns",
+        "instruments",
+        "marks_version",
+        "reports",
+    )
+
+    def __init__(self, figures: Underlying) -> None:
+        self.figures = figures
+        self.reports: dict[int, tuple[int, int, int]] = {}  # oracle -> index, confidence, observed
+        self.has_index = False
+        self.index_atoms = self.confidence_e6 = self.index_time_ns = 0
+        self.advanced_ns = 0
+        self.dirty = False
+        self.marks_version = 0
+        self.instruments: list[Instrument] = []
+
+
+class State:
+    """Everything that a later command can depend on, and which leaves of the state tree have changed."""
+
+    def __init__(self, genesis: Genesis) -> None:
+        self.genesis = genesis
+        self.parameters = genesis.parameters
+        self.limits = genesis.limits
+        self.sequence = 0
+        self.time_ns: int | None = None
+        self.accounts: list[Account] = []
+        self.account_numbers: dict[bytes, int] = {}
+        self.markets = [Market(figures) for figures in genesis.underlyings]
+        self.instruments: list[Instrument] = []
+        self.listed: set[tuple[int, int, int, int]] = set()
+        self.series: list[Series] = []
+        self.series_numbers: dict[tuple[int, int], int] = {}
+        self.orders: dict[int, Order] = {}
+        self.slots: dict[int, Order] = {}
+        self.freed_slots: list[int] = []
+        self.fresh_slot = 0
+        self.position_count = 0
+        # House figures of [STATE-6].
+        self.batch = self.deposit_cursor = self.deposited_atoms = self.withdrawn_atoms = 0
+        self.withdrawal_count = self.operator_nonce = self.fees_atoms = 0
+        self.next_order_id = 1
+        # Running sums for [CASH-3].
+        self.cash_sum = self.perpetual_cost_sum = 0
+        # (address, amount) of the accepted withdrawals since the last SEAL.
+        self.withdrawals: list[tuple[bytes, int]] = []
+        self.dirty_accounts: set[int] = set()
+        self.dirty_slots: set[int] = set()
+        self.dirty_instruments: set[int] = set()
+
+    def pay(self, account: Account, amount_atoms: int) -> None:
+        """Add a signed amount to an account's cash."""
+        account.cash_atoms += amount_atoms
+        self.cash_sum += amount_atoms
+        self.dirty_accounts.add(account.number)
+
+    def is_stale(self, market: Market) -> bool:
+        """Whether an underlying's index is missing or too old [MARK-STALE-1]."""
+        assert self.time_ns is not None
+        age_ns_max = self.parameters["index_age_ns_max"]
+        return not market.has_index or self.time_ns - market.index_time_ns > age_ns_max
+
+
+def require(condition: bool, code: Code) -> None:
+    """Refuse the command with this code unless the condition holds."""
+    if not condition:
+        raise Rejected(code)

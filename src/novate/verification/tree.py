@@ -1,0 +1,163 @@
+"""The state tree over the replayer's state: which leaves changed, what they say, and the root.
+
+Verifies [STATE-1] to [STATE-7].
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from novate.protocol.generated.poseidon2_constants import P
+from novate.protocol.merkle import SparseTree
+from novate.protocol.poseidon2 import hash_elements
+from novate.protocol.poseidon2_kernel import compress_batch, hash_elements_batch, join_limbs, split_limbs
+from novate.verification.state import Account, Instrument, Order, State
+
+ROOT_DOMAIN, ACCOUNT_DOMAIN, ORDER_DOMAIN, INSTRUMENT_DOMAIN, ORACLE_DOMAIN, HOUSE_DOMAIN = range(1, 7)
+ACCOUNTS_DEPTH = ORDERS_DEPTH = 10
+INSTRUMENTS_DEPTH = 7
+RATE = 3
+
+
+def hash_list(domain: int, elements: Sequence[int]) -> int:
+    """Return `hash_elements` of a long list, one machine-word compression at a time [STATE-TREE-3]."""
+    padded = [element % P for element in elements] + [0] * (-len(elements) % RATE)
+    groups = np.array([split_limbs(element) for element in padded], np.uint64).reshape(-1, RATE, 4)
+    inputs = np.zeros((1, RATE + 1, 4), np.uint64)
+    digest = np.array([split_limbs(domain)], np.uint64)
+    for group in groups:
+        inputs[0, 0] = digest[0]
+        inputs[0, 1:] = group
+        compress_batch(inputs, digest)
+    inputs[0] = 0
+    inputs[0, 0] = digest[0]
+    inputs[0, 1, 0] = len(elements)
+    compress_batch(inputs, digest)
+    return join_limbs(digest[0])
+
+
+def list_account_elements(account: Account) -> list[int]:
+    """Return the elements of an account's leaf [STATE-2]."""
+    held = sorted(
+        (number, position.lots, position.cost_atoms)
+        for holdings in account.holdings
+        for number, position in holdings.items()
+        if position.lots
+    )
+    elements = [int.from_bytes(account.address, "big"), account.cash_atoms, account.nonce, len(held)]
+    for row in held:
+        elements.extend(row)
+    return elements
+
+
+def list_order_elements(order: Order) -> tuple[int, ...]:
+    """Return the elements of an open order's leaf [STATE-3]."""
+    return (
+        order.order_id,
+        order.account.number,
+        order.instrument.number,
+        order.side,
+        order.time_in_force,
+        order.price_ticks,
+        order.lots,
+        order.priority,
+    )
+
+
+def list_instrument_elements(instrument: Instrument) -> tuple[int, ...]:
+    """Return the elements of an instrument's leaf [STATE-4]."""
+    return (
+        instrument.underlying,
+        instrument.kind,
+        instrument.strike_atoms,
+        instrument.expiry_ns,
+        instrument.state,
+        instrument.mark_atoms,
+        instrument.settlement_atoms,
+    )
+
+
+def list_oracle_elements(state: State) -> list[int]:
+    """Return the elements of the oracle root [STATE-5]."""
+    elements: list[int] = []
+    for market in state.markets:
+        elements += [market.index_atoms, market.confidence_e6, market.index_time_ns]
+    for series in state.series:
+        surface = [*series.surface.numbers, series.reference_index] if series.surface else [0] * 8
+        elements += [series.expiry_ns, *surface, series.twap_sum, series.twap_ms]
+    return elements
+
+
+def list_house_elements(state: State) -> list[int]:
+    """Return the elements of the house leaf; time is zero before any command [STATE-6] [STATE-7]."""
+    return [
+        state.batch,
+        state.sequence,
+        state.time_ns or 0,
+        state.next_order_id,
+        state.fees_atoms,
+        state.deposit_cursor,
+        state.deposited_atoms,
+        state.withdrawn_atoms,
+        state.withdrawal_count,
+        state.operator_nonce,
+    ]
+
+
+class StateTree:
+    """The three sparse trees, kept up to date leaf by leaf."""
+
+    def __init__(self) -> None:
+        self.accounts = SparseTree(ACCOUNTS_DEPTH)
+        self.orders = SparseTree(ORDERS_DEPTH)
+        self.instruments = SparseTree(INSTRUMENTS_DEPTH)
+
+    def compute_root(self, state: State) -> bytes:
+        """Write the leaves that changed since the last call and return the state root [STATE-1]."""
+        self._update_accounts(state)
+        self._update_orders(state)
+        self._update_instruments(state)
+        parts = [
+            self.accounts.root,
+            self.orders.root,
+            self.instruments.root,
+            hash_list(ORACLE_DOMAIN, list_oracle_elements(state)),
+            hash_elements(HOUSE_DOMAIN, list_house_elements(state)),
+        ]
+        return hash_elements(ROOT_DOMAIN, parts).to_bytes(32, "big")
+
+    def marks_root(self) -> bytes:
+        """Return the instruments' root as of the last `compute_root` [STATE-4]."""
+        return self.instruments.root.to_bytes(32, "big")
+
+    def _update_accounts(self, state: State) -> None:
+        numbers = sorted(state.dirty_accounts)
+        leaves = [
+            hash_list(ACCOUNT_DOMAIN, list_account_elements(state.accounts[number])) for number in numbers
+        ]
+        self.accounts.update_many(numbers, leaves)
+        state.dirty_accounts.clear()
+
+    def _update_orders(self, state: State) -> None:
+        used = sorted(slot for slot in state.dirty_slots if slot in state.slots)
+        empty = sorted(slot for slot in state.dirty_slots if slot not in state.slots)
+        write_leaves(
+            self.orders, ORDER_DOMAIN, used, [list_order_elements(state.slots[slot]) for slot in used]
+        )
+        self.orders.update_many(empty, [0] * len(empty))
+        state.dirty_slots.clear()
+
+    def _update_instruments(self, state: State) -> None:
+        numbers = sorted(state.dirty_instruments)
+        rows = [list_instrument_elements(state.instruments[number]) for number in numbers]
+        write_leaves(self.instruments, INSTRUMENT_DOMAIN, numbers, rows)
+        state.dirty_instruments.clear()
+
+
+def write_leaves(tree: SparseTree, domain: int, indices: list[int], rows: list[tuple[int, ...]]) -> None:
+    """Hash rows of int64 elements in one batch and write them as leaves."""
+    if not indices:
+        return
+    leaves = np.zeros((len(indices), 4), np.uint64)
+    hash_elements_batch(domain, np.array(rows, np.int64), leaves)
+    tree.update_limbs(indices, leaves)
