@@ -9,13 +9,13 @@ from novate.execution.replacing import apply_replace
 from novate.execution.tables import NONE, Array, World
 from novate.execution.ticking import apply_tick
 from novate.execution.trading import apply_cancel, apply_cancel_all, apply_place
-from novate.kernel import kernel
+from novate.kernel import kernel, kernel_inner
 from novate.protocol.generated.codes import Code, CommandKind, EventKind
 
 Record = Any
 
 
-@kernel
+@kernel_inner
 def apply_seal(w: World, command: Record) -> None:
     """SEAL. [SEAL-1]"""
     house = w.house[0]
@@ -27,7 +27,7 @@ def apply_seal(w: World, command: Record) -> None:
         event["order_id"] = command["batch"]
 
 
-@kernel
+@kernel_inner
 def apply_market_command(w: World, command: Record) -> None:
     """Apply a command that is not a trader's."""
     kind = command["kind"]
@@ -47,7 +47,7 @@ def apply_market_command(w: World, command: Record) -> None:
         emit_result(w, Code.COMMAND_MALFORMED, NONE, 0)
 
 
-@kernel
+@kernel_inner
 def apply_command(w: World, command: Record) -> None:
     """Apply one command of the law. [CMD-1] to [CMD-3]"""
     house = w.house[0]

@@ -3,13 +3,13 @@
 from typing import Any
 
 from novate.execution.tables import World
-from novate.kernel import kernel
+from novate.kernel import kernel_inner
 from novate.protocol.generated.codes import Code, EventKind
 
 Record = Any
 
 
-@kernel
+@kernel_inner
 def emit(w: World, kind: int) -> Record:
     """Append an event of a kind, zero but for the command's sequence, and return its record to fill in."""
     house = w.house[0]
@@ -32,7 +32,7 @@ def emit(w: World, kind: int) -> Record:
     return event
 
 
-@kernel
+@kernel_inner
 def emit_result(w: World, code: Code, account: int, order_id: int) -> None:
     """Append a command's RESULT, the first of its events. [CMD-3]"""
     event = emit(w, EventKind.RESULT)

@@ -6,7 +6,7 @@ same whatever the account already has. Uses the law's leaves of margin and novat
 
 from novate.execution.order_book import append_order, find_slot, put_slot, remove_entry, unlink_order
 from novate.execution.tables import NONE, World
-from novate.kernel import kernel
+from novate.kernel import kernel, kernel_inner
 from novate.protocol.generated.codes import InstrumentKind, Side
 from novate.protocol.margin import (
     add_basis_order,
@@ -22,25 +22,25 @@ from novate.protocol.margin import (
 from novate.protocol.novation import apply_trade
 
 
-@kernel
+@kernel_inner
 def get_direction(side: int) -> int:
     """Return +1 for a buy, -1 for a sell."""
     return 1 if side == Side.BUY else -1
 
 
-@kernel
+@kernel_inner
 def make_position_key(w: World, account: int, instrument: int) -> int:
     """Return the key of (account, instrument) in the position table."""
     return account * w.instruments.shape[0] + instrument + 1
 
 
-@kernel
+@kernel_inner
 def find_position(w: World, account: int, instrument: int) -> int:
     """Return the position record of (account, instrument), or NONE."""
     return find_slot(w.position_entries, make_position_key(w, account, instrument))
 
 
-@kernel
+@kernel_inner
 def open_position(w: World, account: int, instrument: int) -> int:
     """Return the position record of (account, instrument), taking a free one if there is none yet."""
     slot = find_position(w, account, instrument)
@@ -67,7 +67,7 @@ def open_position(w: World, account: int, instrument: int) -> int:
     return slot
 
 
-@kernel
+@kernel_inner
 def release_position(w: World, slot: int) -> None:
     """Free a position record that holds nothing and has nothing open. [NOVATE-5]"""
     position = w.positions[slot]
@@ -89,7 +89,7 @@ def release_position(w: World, slot: int) -> None:
     house["free_position_count"] += 1
 
 
-@kernel
+@kernel_inner
 def add_position_sums(w: World, slot: int, sign: int) -> None:
     """Add (+1) or take away (-1) a position's contingencies."""
     position = w.positions[slot]
@@ -106,7 +106,7 @@ def add_position_sums(w: World, slot: int, sign: int) -> None:
     )
 
 
-@kernel
+@kernel_inner
 def change_open_lots(w: World, slot: int, side: int, price_ticks: int, lots: int) -> None:
     """Add `lots` open lots (negative: remove them) at a price to a position's account. [MARGIN-3] to [MARGIN-7]"""
     position = w.positions[slot]
@@ -131,7 +131,7 @@ def change_open_lots(w: World, slot: int, side: int, price_ticks: int, lots: int
         portfolio["basis_worst_atoms"] += compute_basis_worst(held, opened)
 
 
-@kernel
+@kernel_inner
 def add_held_lots(w: World, account: int, number: int, lots: int, cost_atoms: int) -> None:
     """Add held lots (signed) and their entry value to the account's vectors, value and basis."""
     instrument = w.instruments[number]
@@ -152,7 +152,7 @@ def add_held_lots(w: World, account: int, number: int, lots: int, cost_atoms: in
         portfolio["basis_held_atoms"] += compute_basis_held(held)
 
 
-@kernel
+@kernel_inner
 def trade_position(w: World, slot: int, direction: int, lots: int, price_ticks: int, fee_atoms: int) -> None:
     """Apply one side of a fill: position, cash, fee and every sum. [NOVATE-1] to [NOVATE-4]"""
     position = w.positions[slot]
@@ -167,7 +167,7 @@ def trade_position(w: World, slot: int, direction: int, lots: int, price_ticks: 
     add_held_lots(w, account, number, direction * lots, position["cost_atoms"] - cost_before)
 
 
-@kernel
+@kernel_inner
 def add_resting_order(w: World, slot: int) -> None:
     """Enter an order whose record is filled in: book, account list, id table and open-order sums."""
     order = w.orders[slot]
@@ -185,7 +185,7 @@ def add_resting_order(w: World, slot: int) -> None:
     change_open_lots(w, order["position"], order["side"], order["price_ticks"], order["lots"])
 
 
-@kernel
+@kernel_inner
 def take_order_slot(w: World) -> int:
     """Take a slot from the top of the stack. [MATCH-9]"""
     house = w.house[0]
@@ -195,7 +195,7 @@ def take_order_slot(w: World) -> int:
     return slot
 
 
-@kernel
+@kernel_inner
 def remove_order(w: World, slot: int) -> None:
     """End an order: take what is left of it out of the book and the sums, and free its slot.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from novate.execution.events import emit, emit_result
 from novate.execution.tables import NONE, World
-from novate.kernel import kernel
+from novate.kernel import kernel_inner
 from novate.protocol.generated.codes import Code, EventKind, InstrumentKind, InstrumentState
 from novate.protocol.generated.constants import E6, EXPIRY_AHEAD_NS_MAX, NS_PER_S
 from novate.protocol.oracle import (
@@ -23,7 +23,7 @@ from novate.protocol.svi import has_butterfly_arbitrage, has_calendar_arbitrage,
 Record = Any
 
 
-@kernel
+@kernel_inner
 def find_series(w: World, underlying: int, expiry_ns: int) -> int:
     """Return the series of an underlying and expiry, or NONE."""
     for s in range(w.house[0]["series_count"]):
@@ -32,7 +32,7 @@ def find_series(w: World, underlying: int, expiry_ns: int) -> int:
     return NONE
 
 
-@kernel
+@kernel_inner
 def find_instrument(w: World, underlying: int, kind: int, strike_atoms: int, expiry_ns: int) -> int:
     """Return the instrument of the terms, whether open or expired, or NONE."""
     for i in range(w.house[0]["instrument_count"]):
@@ -47,7 +47,7 @@ def find_instrument(w: World, underlying: int, kind: int, strike_atoms: int, exp
     return NONE
 
 
-@kernel
+@kernel_inner
 def is_lawful_terms(market: Record, kind: int, strike_atoms: int, expiry_ns: int, time_ns: int) -> bool:
     """Whether kind, strike and expiry may be listed. [LIST-1]"""
     if kind == InstrumentKind.PERPETUAL:
@@ -61,7 +61,7 @@ def is_lawful_terms(market: Record, kind: int, strike_atoms: int, expiry_ns: int
     return bool(expiry_ns % NS_PER_S == 0)
 
 
-@kernel
+@kernel_inner
 def verify_operator(w: World, command: Record) -> Code:
     """Check that the operator speaks, and use up its nonce. [AUTH-4]"""
     if command["account"] == NONE:
@@ -75,7 +75,7 @@ def verify_operator(w: World, command: Record) -> Code:
     return Code.OK
 
 
-@kernel
+@kernel_inner
 def verify_listing(w: World, command: Record) -> Code:
     """Return the code of a LIST_INSTRUMENT from the operator. [LIST-1]"""
     underlying, kind = command["underlying"], command["instrument_kind"]
@@ -94,7 +94,7 @@ def verify_listing(w: World, command: Record) -> Code:
     return Code.OK
 
 
-@kernel
+@kernel_inner
 def open_series(w: World, underlying: int, expiry_ns: int) -> int:
     """Return the series of an underlying and expiry, creating it if it is new. [LIST-1]"""
     found = find_series(w, underlying, expiry_ns)
@@ -107,7 +107,7 @@ def open_series(w: World, underlying: int, expiry_ns: int) -> int:
     return number
 
 
-@kernel
+@kernel_inner
 def apply_list(w: World, command: Record) -> None:
     """LIST_INSTRUMENT. [LIST-1]"""
     code = verify_operator(w, command)
@@ -140,7 +140,7 @@ def apply_list(w: World, command: Record) -> None:
     event["instrument"] = number
 
 
-@kernel
+@kernel_inner
 def advance_sums(w: World, underlying: int, time_ns: int) -> None:
     """Add the time since the last advance to the sums of every live series, at the index of before. [EXPIRY-1]"""
     market = w.markets[underlying]
@@ -155,7 +155,7 @@ def advance_sums(w: World, underlying: int, time_ns: int) -> None:
     market["advanced_ns"] = time_ns
 
 
-@kernel
+@kernel_inner
 def verify_index(w: World, command: Record) -> Code:
     """Return the code of an INDEX report. [INDEX-1]"""
     if command["account"] == NONE:
@@ -172,7 +172,7 @@ def verify_index(w: World, command: Record) -> Code:
     return verify_observation(command["observed_ns"], last, command["time_ns"], w.parameters[0])
 
 
-@kernel
+@kernel_inner
 def apply_index(w: World, command: Record) -> None:
     """INDEX. [INDEX-1] to [INDEX-3]"""
     code = verify_index(w, command)
@@ -200,7 +200,7 @@ def apply_index(w: World, command: Record) -> None:
     event["amount_atoms"] = market["index_atoms"]
 
 
-@kernel
+@kernel_inner
 def write_surface(target: Record, source: Record) -> None:
     """Copy the seven numbers of a surface."""
     target["forward_atoms"] = source["forward_atoms"]
@@ -212,7 +212,7 @@ def write_surface(target: Record, source: Record) -> None:
     target["observed_ns"] = source["observed_ns"]
 
 
-@kernel
+@kernel_inner
 def verify_surface(w: World, number: int, command: Record) -> Code:
     """Return the code of a SURFACE report before it is compared with the other oracles'. [SURFACE-1]"""
     if command["account"] == NONE:
@@ -238,7 +238,7 @@ def verify_surface(w: World, number: int, command: Record) -> Code:
     return verify_observation(command["observed_ns"], last, command["time_ns"], w.parameters[0])
 
 
-@kernel
+@kernel_inner
 def find_neighbour(w: World, number: int, time_ns: int, later: bool) -> int:
     """Return the nearest unexpired series with a surface before (or after) a series in its underlying, or NONE."""
     expiry_ns, underlying = w.series[number]["expiry_ns"], w.series[number]["underlying"]
@@ -260,7 +260,7 @@ def find_neighbour(w: World, number: int, time_ns: int, later: bool) -> int:
     return nearest
 
 
-@kernel
+@kernel_inner
 def is_calendar_arbitrage(near: Record, far: Record) -> bool:
     """Whether the farther slice lies below the nearer one somewhere on the grid. [SVI-4]"""
     return has_calendar_arbitrage(
@@ -277,7 +277,7 @@ def is_calendar_arbitrage(near: Record, far: Record) -> bool:
     )
 
 
-@kernel
+@kernel_inner
 def verify_no_arbitrage(w: World, number: int, command: Record) -> Code:
     """Return the code of a surface that a quorum agrees on. [SURFACE-2]"""
     butterfly = has_butterfly_arbitrage(
@@ -298,7 +298,7 @@ def verify_no_arbitrage(w: World, number: int, command: Record) -> Code:
     return Code.OK
 
 
-@kernel
+@kernel_inner
 def has_quorum(w: World, number: int, command: Record) -> bool:
     """Whether the report and the other oracles' last reports make a quorum of equal ones. [SURFACE-2]"""
     equal = 1
@@ -308,7 +308,7 @@ def has_quorum(w: World, number: int, command: Record) -> bool:
     return bool(equal >= w.house[0]["quorum"])
 
 
-@kernel
+@kernel_inner
 def apply_surface(w: World, command: Record) -> None:
     """SURFACE. [SURFACE-1] to [SURFACE-3]"""
     number = find_series(w, command["underlying"], command["expiry_ns"])

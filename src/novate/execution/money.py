@@ -6,7 +6,7 @@ from novate.execution.events import emit, emit_result
 from novate.execution.ledger import compute_account_initial, compute_equity, compute_unrealised
 from novate.execution.tables import NONE, World
 from novate.execution.trading import verify_account
-from novate.kernel import kernel
+from novate.kernel import kernel, kernel_inner
 from novate.protocol.generated.codes import Code, EventKind
 from novate.protocol.generated.constants import CASH_ATOMS_MAX
 from novate.protocol.oracle import is_stale
@@ -14,7 +14,7 @@ from novate.protocol.oracle import is_stale
 Record = Any
 
 
-@kernel
+@kernel_inner
 def verify_deposit(w: World, command: Record) -> Code:
     """Return the code of a DEPOSIT; its account is the number the address has, or would get. [CASH-1]"""
     house = w.house[0]
@@ -29,7 +29,7 @@ def verify_deposit(w: World, command: Record) -> Code:
     return Code.OK
 
 
-@kernel
+@kernel_inner
 def apply_deposit(w: World, command: Record) -> None:
     """DEPOSIT. [CASH-1]"""
     house = w.house[0]
@@ -63,7 +63,7 @@ def compute_withdrawable(w: World, account: int) -> int:
     return max(0, min(free, w.accounts[account]["cash_atoms"]))
 
 
-@kernel
+@kernel_inner
 def verify_withdraw(w: World, command: Record) -> Code:
     """Return the code of a WITHDRAW whose account is authentic. [CASH-2]"""
     account, amount = command["account"], command["amount_atoms"]
@@ -79,7 +79,7 @@ def verify_withdraw(w: World, command: Record) -> Code:
     return Code.OK if amount <= compute_withdrawable(w, account) else Code.INITIAL_MARGIN_INSUFFICIENT
 
 
-@kernel
+@kernel_inner
 def apply_withdraw(w: World, command: Record) -> None:
     """WITHDRAW. [CASH-2]"""
     number = command["account"]

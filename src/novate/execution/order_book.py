@@ -6,7 +6,7 @@ backward shift, so they never slow down. Nothing here decides what is lawful.
 """
 
 from novate.execution.tables import LEVEL_TICK_BITS, NONE, Array, World
-from novate.kernel import count_leading_zeros, count_trailing_zeros, kernel, kernel_inline, mul_shift_floor
+from novate.kernel import count_leading_zeros, count_trailing_zeros, kernel, kernel_inline, kernel_inner, mul_shift_floor
 
 # Multiplying by this odd number near 2**61 / golden ratio and taking bits 40 and up spreads neighbouring keys.
 SPREAD = 1_425_089_352_415_399_815
@@ -46,7 +46,7 @@ def put_slot(entries: Array, key: int, slot: int) -> None:
     entries[at]["slot"] = slot
 
 
-@kernel
+@kernel_inner
 def remove_entry(entries: Array, key: int) -> None:
     """Remove a key, closing the gap so that no tombstone remains."""
     mask = entries.shape[0] - 1
@@ -70,7 +70,7 @@ def make_level_key(book: int, ticks: int) -> int:
     return ((book << LEVEL_TICK_BITS) | ticks) + 1
 
 
-@kernel
+@kernel_inner
 def mark_tick(w: World, book: int, ticks: int) -> None:
     """Note that a price is occupied, and whether it is the best."""
     word = ticks >> 6
@@ -82,7 +82,7 @@ def mark_tick(w: World, book: int, ticks: int) -> None:
         w.best[book] = ticks
 
 
-@kernel
+@kernel_inner
 def clear_tick(w: World, book: int, ticks: int) -> None:
     """Note that a price is empty, and find the next best if it was the best."""
     word = ticks >> 6
@@ -156,7 +156,7 @@ def find_level(w: World, book: int, ticks: int) -> int:
     return at
 
 
-@kernel
+@kernel_inner
 def remove_level(w: World, gap: int) -> None:
     """Remove the level at a place, closing the gap."""
     levels = w.levels
@@ -197,7 +197,7 @@ def append_order(w: World, slot: int) -> None:
     level["count"] += 1
 
 
-@kernel
+@kernel_inner
 def unlink_order(w: World, slot: int) -> None:
     """Take an order with its remaining lots out of its level."""
     order = w.orders[slot]
@@ -221,7 +221,7 @@ def unlink_order(w: World, slot: int) -> None:
         remove_level(w, at)
 
 
-@kernel
+@kernel_inner
 def reduce_level(w: World, slot: int, lots: int) -> None:
     """Take some lots of an order away, leaving it in its place."""
     order = w.orders[slot]

@@ -20,13 +20,13 @@ from novate.execution.trading import (
     verify_risk,
     verify_terms,
 )
-from novate.kernel import kernel
+from novate.kernel import kernel_inner
 from novate.protocol.generated.codes import CancelReason, Code, EventKind, TimeInForce
 
 Record = Any
 
 
-@kernel
+@kernel_inner
 def verify_replace(w: World, slot: int, command: Record) -> Code:
     """Return the code of a REPLACE that loses its place, judged without the old order. [MATCH-8]"""
     order = w.orders[slot]
@@ -44,7 +44,7 @@ def verify_replace(w: World, slot: int, command: Record) -> Code:
     return code
 
 
-@kernel
+@kernel_inner
 def reduce_order(w: World, slot: int, lots: int) -> None:
     """Let an order keep its place with fewer lots, and say so. [MATCH-8]"""
     order = w.orders[slot]
@@ -65,7 +65,7 @@ def reduce_order(w: World, slot: int, lots: int) -> None:
     )
 
 
-@kernel
+@kernel_inner
 def requeue_order(w: World, slot: int, price_ticks: int, lots: int) -> None:
     """End the old order and match the new one under its id. [MATCH-8] [MATCH-9]"""
     order = w.orders[slot]
@@ -80,7 +80,7 @@ def requeue_order(w: World, slot: int, price_ticks: int, lots: int) -> None:
     match_order(w, account, order_id, number, side, time_in_force, price_ticks, lots)
 
 
-@kernel
+@kernel_inner
 def apply_replace(w: World, command: Record) -> None:
     """REPLACE. [MATCH-8]"""
     account, lots, price_ticks = command["account"], command["lots"], command["price_ticks"]

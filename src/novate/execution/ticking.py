@@ -17,7 +17,7 @@ from novate.execution.ledger import (
 from novate.execution.market import advance_sums
 from novate.execution.tables import NONE, World
 from novate.execution.trading import cancel_order
-from novate.kernel import kernel
+from novate.kernel import kernel_inner
 from novate.protocol.arithmetic import div_ceil, div_floor, mul_ratio_ceil_e6
 from novate.protocol.generated.codes import CancelReason, Code, EventKind, InstrumentKind, InstrumentState
 from novate.protocol.generated.constants import BASIS_COUNT, SCENARIO_COUNT
@@ -34,7 +34,7 @@ from novate.protocol.scenarios import (
 Record = Any
 
 
-@kernel
+@kernel_inner
 def find_first_order_in(w: World, number: int, after_id: int) -> int:
     """Return the slot of the open order in an instrument with the lowest id above `after_id`, or NONE."""
     found = NONE
@@ -46,7 +46,7 @@ def find_first_order_in(w: World, number: int, after_id: int) -> int:
     return found
 
 
-@kernel
+@kernel_inner
 def settle_position(w: World, account: int, number: int, payoff_atoms: int) -> None:
     """Pay out one position of an expired option and close it. [EXPIRY-2]"""
     slot = find_position(w, account, number)
@@ -69,7 +69,7 @@ def settle_position(w: World, account: int, number: int, payoff_atoms: int) -> N
     release_position(w, slot)
 
 
-@kernel
+@kernel_inner
 def expire_instrument(w: World, number: int, settlement_atoms: int) -> None:
     """End the orders of an instrument, settle its positions and close it. [EXPIRY-2]"""
     slot = find_first_order_in(w, number, 0)
@@ -91,7 +91,7 @@ def expire_instrument(w: World, number: int, settlement_atoms: int) -> None:
     event["amount_atoms"] = settlement_atoms
 
 
-@kernel
+@kernel_inner
 def expire_series(w: World, number: int) -> None:
     """Settle a series at its time-weighted index. [EXPIRY-2]"""
     series = w.series[number]
@@ -106,7 +106,7 @@ def expire_series(w: World, number: int) -> None:
     market["dirty"] = 1
 
 
-@kernel
+@kernel_inner
 def mark_option(w: World, number: int, time_ns: int) -> int:
     """Renew mark and rows of an option whose series has a surface, and return the mark. [MARK-1] [MARK-4]"""
     instrument = w.instruments[number]
@@ -144,7 +144,7 @@ def mark_option(w: World, number: int, time_ns: int) -> int:
     )
 
 
-@kernel
+@kernel_inner
 def mark_instrument(w: World, number: int, time_ns: int) -> bool:
     """Renew mark, rows, notional and fees of an open instrument; False if it has no surface yet. [MARK-1] to [MARK-3]"""
     instrument = w.instruments[number]
@@ -167,7 +167,7 @@ def mark_instrument(w: World, number: int, time_ns: int) -> bool:
     return True
 
 
-@kernel
+@kernel_inner
 def clear_portfolios(w: World, underlying: int) -> None:
     """Set every account's sums of an underlying to zero, to be added up again."""
     for account in range(w.house[0]["account_count"]):
@@ -193,7 +193,7 @@ def clear_portfolios(w: World, underlying: int) -> None:
                     w.basis_open[account, series, j] = 0
 
 
-@kernel
+@kernel_inner
 def add_portfolios(w: World, underlying: int) -> None:
     """Add up every position and open order of an underlying at the marks of now. [MARK-3]"""
     house = w.house[0]
@@ -213,7 +213,7 @@ def add_portfolios(w: World, underlying: int) -> None:
             change_open_lots(w, order["position"], order["side"], order["price_ticks"], order["lots"])
 
 
-@kernel
+@kernel_inner
 def mark_underlying(w: World, underlying: int, time_ns: int) -> None:
     """Renew the marks of an underlying and every account's margin in it. [MARK-1] [MARK-3]"""
     count = 0
@@ -231,7 +231,7 @@ def mark_underlying(w: World, underlying: int, time_ns: int) -> None:
     event["lots"] = count
 
 
-@kernel
+@kernel_inner
 def apply_tick(w: World, command: Record) -> None:
     """TICK. [TICK-1]"""
     time_ns = command["time_ns"]

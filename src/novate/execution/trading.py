@@ -21,7 +21,7 @@ from novate.execution.ledger import (
 )
 from novate.execution.order_book import find_level, find_slot, reduce_level
 from novate.execution.tables import NONE, World
-from novate.kernel import kernel
+from novate.kernel import kernel_inner
 from novate.protocol.generated.codes import (
     CancelReason,
     Code,
@@ -38,7 +38,7 @@ from novate.protocol.oracle import is_stale
 Record = Any
 
 
-@kernel
+@kernel_inner
 def verify_account(w: World, command: Record) -> Code:
     """Check who speaks, and use up the nonce if the command is authentic. [AUTH-2] [AUTH-3]"""
     if command["account"] == NONE:
@@ -53,7 +53,7 @@ def verify_account(w: World, command: Record) -> Code:
     return Code.OK
 
 
-@kernel
+@kernel_inner
 def verify_terms(w: World, number: int, lots: int, price_ticks: int, time_ns: int) -> Code:
     """Check instrument, size and price. [MATCH-1]"""
     if number < 0 or number >= w.house[0]["instrument_count"]:
@@ -74,7 +74,7 @@ def verify_terms(w: World, number: int, lots: int, price_ticks: int, time_ns: in
     return Code.OK
 
 
-@kernel
+@kernel_inner
 def verify_mark(w: World, number: int, time_ns: int) -> Code:
     """Check that the instrument has a mark and its index is recent. [MATCH-1] [MARK-STALE-1]"""
     instrument = w.instruments[number]
@@ -86,7 +86,7 @@ def verify_mark(w: World, number: int, time_ns: int) -> Code:
     return Code.OK
 
 
-@kernel
+@kernel_inner
 def is_crossing(w: World, number: int, side: int, price_ticks: int) -> bool:
     """Whether an order would match on arrival. [MATCH-2]"""
     best = w.best[number * 2 + 1 - side]
@@ -95,7 +95,7 @@ def is_crossing(w: World, number: int, side: int, price_ticks: int) -> bool:
     return bool(price_ticks >= best if side == Side.BUY else price_ticks <= best)
 
 
-@kernel
+@kernel_inner
 def verify_risk(
     w: World, account: int, number: int, side: int, time_in_force: int, lots: int, price_ticks: int
 ) -> Code:
@@ -133,7 +133,7 @@ def verify_risk(
     return Code.OK if compute_equity(w, account) >= initial else Code.INITIAL_MARGIN_INSUFFICIENT
 
 
-@kernel
+@kernel_inner
 def verify_room(w: World, account: int, number: int) -> Code:
     """Check the limits on orders and positions. [MATCH-1]"""
     house = w.house[0]
@@ -146,7 +146,7 @@ def verify_room(w: World, account: int, number: int) -> Code:
     return Code.OK
 
 
-@kernel
+@kernel_inner
 def verify_place(w: World, command: Record) -> Code:
     """Return the code of a PLACE whose account is authentic. [MATCH-1]"""
     side, time_in_force = command["side"], command["time_in_force"]
@@ -163,7 +163,7 @@ def verify_place(w: World, command: Record) -> Code:
     return code
 
 
-@kernel
+@kernel_inner
 def fill_maker(w: World, maker_slot: int, taker_position: int, order_id: int, lots: int) -> None:
     """Trade `lots` between a resting order and the taker at the maker's price. [MATCH-3] [NOVATE-1]"""
     maker = w.orders[maker_slot]
@@ -195,7 +195,7 @@ def fill_maker(w: World, maker_slot: int, taker_position: int, order_id: int, lo
     release_position(w, maker_position)
 
 
-@kernel
+@kernel_inner
 def emit_order(
     w: World, kind: int, account: int, order_id: int, number: int, side: int, price_ticks: int, lots: int, reason: int
 ) -> None:
@@ -210,7 +210,7 @@ def emit_order(
     event["reason"] = reason
 
 
-@kernel
+@kernel_inner
 def match_order(
     w: World, account: int, order_id: int, number: int, side: int, time_in_force: int, price_ticks: int, lots: int
 ) -> None:
@@ -235,7 +235,7 @@ def match_order(
     release_position(w, taker_position)
 
 
-@kernel
+@kernel_inner
 def rest_order(
     w: World,
     account: int,
@@ -263,7 +263,7 @@ def rest_order(
     emit_order(w, EventKind.REST, account, order_id, number, side, price_ticks, lots, 0)
 
 
-@kernel
+@kernel_inner
 def apply_place(w: World, command: Record) -> None:
     """PLACE. [MATCH-1] to [MATCH-5]"""
     account = command["account"]
@@ -289,13 +289,13 @@ def apply_place(w: World, command: Record) -> None:
     )
 
 
-@kernel
+@kernel_inner
 def find_own_order(w: World, command: Record) -> int:
     """Return the slot of the order a command names, or NONE."""
     return find_slot(w.order_entries, command["order_id"])
 
 
-@kernel
+@kernel_inner
 def verify_owner(w: World, slot: int, account: int) -> Code:
     """Check that an order is open and belongs to the account. [MATCH-6]"""
     if slot == NONE:
@@ -303,7 +303,7 @@ def verify_owner(w: World, slot: int, account: int) -> Code:
     return Code.OK if w.orders[slot]["account"] == account else Code.ORDER_NOT_OWNED
 
 
-@kernel
+@kernel_inner
 def cancel_order(w: World, slot: int, reason: int) -> None:
     """End an open order and say so."""
     order = w.orders[slot]
@@ -323,7 +323,7 @@ def cancel_order(w: World, slot: int, reason: int) -> None:
     release_position(w, position)
 
 
-@kernel
+@kernel_inner
 def apply_cancel(w: World, command: Record) -> None:
     """CANCEL. [MATCH-6]"""
     account = command["account"]
@@ -336,7 +336,7 @@ def apply_cancel(w: World, command: Record) -> None:
         cancel_order(w, slot, CancelReason.USER)
 
 
-@kernel
+@kernel_inner
 def find_oldest_order(w: World, account: int, number: int) -> int:
     """Return the account's open order with the lowest id (in one instrument, or NONE for any), or NONE."""
     oldest = NONE
@@ -350,7 +350,7 @@ def find_oldest_order(w: World, account: int, number: int) -> int:
     return oldest
 
 
-@kernel
+@kernel_inner
 def apply_cancel_all(w: World, command: Record) -> None:
     """CANCEL_ALL. [MATCH-7]"""
     account, number = command["account"], command["instrument"]

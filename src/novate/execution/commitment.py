@@ -1,0 +1,161 @@
+"""The state tree as the engine keeps it: only what changed since the last batch is hashed again.
+
+`collect` copies what changed, so that the writer may go on; `compute` hashes the copy and may run in another thread.
+Implements [STATE-1] to [STATE-7].
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from novate.execution.engine import Engine
+from novate.execution.tables import NONE
+from novate.protocol.merkle import SparseTree
+from novate.protocol.oracle import SURFACE
+from novate.protocol.poseidon2 import hash_elements
+from novate.protocol.poseidon2_kernel import hash_elements_batch
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+ACCOUNT_DEPTH = 10
+ORDER_DEPTH = 10
+INSTRUMENT_DEPTH = 7
+DOMAIN_ROOT, DOMAIN_ACCOUNT, DOMAIN_ORDER, DOMAIN_INSTRUMENT, DOMAIN_ORACLE, DOMAIN_HOUSE = 1, 2, 3, 4, 5, 6
+ORDER_FIELDS = ("order_id", "account", "instrument", "side", "time_in_force", "price_ticks", "lots", "priority")
+INSTRUMENT_FIELDS = (
+    "underlying",
+    "kind",
+    "strike_atoms",
+    "expiry_ns",
+    "state",
+    "mark_atoms",
+    "settlement_atoms",
+)
+MARKET_FIELDS = ("index_atoms", "confidence_e6", "index_time_ns")
+SURFACE_FIELDS = (*(SURFACE.names or ()), "reference_index_atoms")
+HOUSE_FIELDS = (
+    "batch",
+    "sequence",
+    "time_ns",
+    "next_order_id",
+    "fees_atoms",
+    "deposit_cursor",
+    "deposited_atoms",
+    "withdrawn_atoms",
+    "withdrawal_count",
+    "operator_nonce",
+)
+
+
+class Changes(NamedTuple):
+    """A copy of everything that differs from the last root."""
+
+    accounts: list[int]
+    account_elements: list[list[int]]
+    orders: list[int]
+    order_elements: Array
+    instruments: list[int]
+    instrument_elements: Array
+    oracle_elements: list[int]
+    house_elements: list[int]
+
+
+class Roots(NamedTuple):
+    """The state root and the root over instruments, each 32 bytes big-endian."""
+
+    state: bytes
+    marks: bytes
+
+
+def stack_fields(table: Array, names: tuple[str, ...]) -> Array:
+    """Return int64[n, k] of some fields of a table."""
+    return np.stack([table[name] for name in names], axis=-1).astype(np.int64).reshape(len(table), len(names))
+
+
+class StateCommitment:
+    """The trees of one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.accounts = SparseTree(ACCOUNT_DEPTH)
+        self.orders = SparseTree(ORDER_DEPTH)
+        self.instruments = SparseTree(INSTRUMENT_DEPTH)
+
+    def collect(self, everything: bool = False) -> Changes:
+        """Copy what changed since the last call (or everything there is) and mark it clean."""
+        world = self.engine.world
+        house = world.house[0]
+        accounts = world.accounts[: int(house["account_count"])]
+        orders = world.orders[: int(house["order_high"])]
+        instruments = world.instruments[: int(house["instrument_count"])]
+        chosen = [
+            np.flatnonzero((table["dirty"] != 0) | everything) for table in (accounts, orders, instruments)
+        ]
+        for table, places in zip((accounts, orders, instruments), chosen, strict=True):
+            table["dirty"][places] = 0
+        return Changes(
+            chosen[0].tolist(),
+            [self.list_account(int(i)) for i in chosen[0]],
+            chosen[1].tolist(),
+            stack_fields(orders[chosen[1]], ORDER_FIELDS),
+            chosen[2].tolist(),
+            stack_fields(instruments[chosen[2]], INSTRUMENT_FIELDS),
+            self.list_oracle(),
+            [int(house[name]) for name in HOUSE_FIELDS],
+        )
+
+    def list_account(self, number: int) -> list[int]:
+        """Return the elements of an account's leaf. [STATE-2]"""
+        world = self.engine.world
+        positions = []
+        slot = int(world.accounts[number]["first_position"])
+        while slot != NONE:
+            position = world.positions[slot]
+            if position["lots"] != 0:
+                positions.append(tuple(int(position[name]) for name in ("instrument", "lots", "cost_atoms")))
+            slot = int(position["next_in_account"])
+        account = world.accounts[number]
+        address = int.from_bytes(self.engine.addresses[number], "big")
+        head = [address, int(account["cash_atoms"]), int(account["nonce"]), len(positions)]
+        return head + [value for position in sorted(positions) for value in position]
+
+    def list_oracle(self) -> list[int]:
+        """Return the elements of the oracle leaf. [STATE-5]"""
+        world = self.engine.world
+        elements = [int(market[name]) for market in world.markets for name in MARKET_FIELDS]
+        for series in world.series[: int(world.house["series_count"][0])]:
+            elements += [int(series[name]) for name in ("expiry_ns", *SURFACE_FIELDS, "twap_sum", "twap_ms")]
+        return elements
+
+    def compute(self, changes: Changes) -> Roots:
+        """Hash the changes into the trees and return the roots. [STATE-1]"""
+        leaves = [hash_elements(DOMAIN_ACCOUNT, elements) for elements in changes.account_elements]
+        self.accounts.update_many(changes.accounts, leaves)
+        order_leaves = hash_rows(DOMAIN_ORDER, changes.order_elements)
+        order_leaves[changes.order_elements[:, 0] == 0] = 0
+        self.orders.update_limbs(changes.orders, order_leaves)
+        instrument_leaves = hash_rows(DOMAIN_INSTRUMENT, changes.instrument_elements)
+        self.instruments.update_limbs(changes.instruments, instrument_leaves)
+        parts = [
+            self.accounts.root,
+            self.orders.root,
+            self.instruments.root,
+            hash_elements(DOMAIN_ORACLE, changes.oracle_elements),
+            hash_elements(DOMAIN_HOUSE, changes.house_elements),
+        ]
+        state = hash_elements(DOMAIN_ROOT, parts)
+        return Roots(state.to_bytes(32, "big"), self.instruments.root.to_bytes(32, "big"))
+
+
+def hash_rows(domain: int, elements: Array) -> Array:
+    """Return hash_elements of each row as uint64[n, 4]."""
+    out = np.zeros((len(elements), 4), np.uint64)
+    if len(elements):
+        hash_elements_batch(domain, np.ascontiguousarray(elements), out)
+    return out
+
+
+def compute_genesis_root(engine: Engine) -> bytes:
+    """Return the root of an engine that has seen no command. [STATE-7]"""
+    commitment = StateCommitment(engine)
+    return commitment.compute(commitment.collect()).state
