@@ -1,7 +1,7 @@
 """Raw SVI total variance and the checks that decide whether the law accepts a surface.
 
 Implements [SVI-1] to [SVI-5]. A slice is (a, b, rho, m, sigma) in x48 and k is ln(strike / forward) in x48.
-Arbitrage is checked on fixed grids of k, since every machine must judge a surface alike; the checks err on the
+Arbitrage is checked on fixed grids of k, since all machines must judge a surface alike; the checks err on the
 side of refusing. Source: J. Gatheral and A. Jacquier (2014), Arbitrage-free SVI volatility surfaces.
 """
 
@@ -12,8 +12,8 @@ from novate.protocol.black76 import TOTAL_VOLATILITY_MAX_X48
 LEVEL_MAX_X48 = 8 * ONE_X48
 CENTRE_MAX_X48 = 2 * ONE_X48
 WIDTH_MAX_X48 = 2 * ONE_X48
-# 2**-10: a sharper corner could hide between the points of the grids.
-WIDTH_MIN_X48 = ONE_X48 >> 10
+# 2**-12: a corner sharp enough for the last hour, wide enough that curvature fits its quotient.
+WIDTH_MIN_X48 = ONE_X48 >> 12
 # R. Lee (2004): total variance cannot grow faster than 2 |k|.
 WING_SLOPE_MAX_X48 = 2 * ONE_X48
 
@@ -98,7 +98,7 @@ def has_butterfly_arbitrage_at(a: int, b: int, rho: int, m: int, sigma: int, k: 
     """
     d = k - m
     root = sqrt_x48(mul_x48(d, d) + mul_x48(sigma, sigma))
-    # root is in [2**-10, 7].
+    # root is in [2**-12, 7], so half the curvature is below 2**13.
     variance = a + mul_x48(b, mul_x48(rho, d) + root)
     if variance <= 0:
         return True
