@@ -1,0 +1,143 @@
+"""The client's half of signing.
+Instruments as the client knows them, exact conversions, nonces, and signed parameters.
+
+A client never signs what the server tells it to sign: it computes the digest itself, with the law's own
+code, from the instrument's name and from lots and ticks that it converted itself.
+"""
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, NamedTuple, Protocol
+
+from coincurve import PrivateKey
+
+from novate.access.quantities import Number, count_steps, read_decimal
+from novate.protocol.command import Command, make_command
+from novate.protocol.generated.codes import CommandKind
+from novate.protocol.generated.constants import E6
+from novate.protocol.signing import (
+    Domain,
+    Names,
+    compute_address,
+    compute_digest,
+    compute_login_digest,
+    sign_digest,
+)
+
+EXPIRES_AFTER_NS = 60_000_000_000
+MarketFields = dict[str, int]
+
+
+class Signer(Protocol):
+    """Something that holds a key: a wallet, a hardware device, a file."""
+
+    @property
+    def address(self) -> bytes:
+        """The 20 bytes of the account."""
+
+    def sign(self, digest: bytes) -> bytes:
+        """Return 65 bytes: r, s (low), v of 27 or 28."""
+
+
+class KeySigner:
+    """A key in memory."""
+
+    def __init__(self, key: PrivateKey) -> None:
+        self.key = key
+        self.address = compute_address(key.public_key)
+
+    def sign(self, digest: bytes) -> bytes:
+        """Return the deterministic signature of a digest."""
+        return sign_digest(digest, self.key)
+
+
+class ClientInstrument(NamedTuple):
+    """What the client needs of an instrument: its name and its two grids."""
+
+    name: str
+    lots_per_unit: int
+    tick_atoms: int
+
+    def count_lots(self, amount: Number | Decimal) -> int:
+        """Return the lots of an amount, or raise ValueError off the grid."""
+        lots = count_steps(to_decimal(amount, "amount"), self.lots_per_unit, 1)
+        if lots is None:
+            raise ValueError(f"{self.name}: {amount} is not a multiple of 1/{self.lots_per_unit}")
+        return lots
+
+    def count_ticks(self, price: Number | Decimal) -> int:
+        """Return the ticks of a price, or raise ValueError off the grid."""
+        ticks = count_steps(to_decimal(price, "price"), E6, self.tick_atoms * self.lots_per_unit)
+        if ticks is None:
+            raise ValueError(f"{self.name}: {price} is not a multiple of the tick size")
+        return ticks
+
+
+def to_decimal(value: Number | Decimal, name: str) -> Decimal:
+    """Return an exact decimal of a number as a person would write it."""
+    return value if isinstance(value, Decimal) else read_decimal(value, name)
+
+
+def write_decimal(value: Number | Decimal, name: str) -> str:
+    """Return plain decimal text, which loses nothing on its way."""
+    return format(to_decimal(value, name), "f")
+
+
+class NonceClock:
+    """Strictly increasing nonces: nanoseconds of the wall clock, or one more than the last."""
+
+    def __init__(self, clock_ns: Callable[[], int] = time.time_ns) -> None:
+        self.clock_ns = clock_ns
+        self.last = 0
+
+    def take(self) -> int:
+        """Return the next nonce."""
+        self.last = max(self.last + 1, self.clock_ns())
+        return self.last
+
+    def raise_to(self, used: int) -> None:
+        """Never return a nonce up to this one, which the account has used."""
+        self.last = max(self.last, used)
+
+
+class CommandSigner:
+    """Signs commands for one account of one venue."""
+
+    def __init__(self, signer: Signer, domain: Domain) -> None:
+        self.signer = signer
+        self.domain = domain
+
+    def sign(
+        self, kind: CommandKind, nonce: int, expires_ns: int, instrument_name: str = "", **fields: int
+    ) -> dict[str, Any]:
+        """Return the parameters that every write carries.
+        `instrument_name` is what an instrument field stands for.
+        """
+        names = Names(lambda number: instrument_name, lambda number: "")
+        command = make_command(
+            kind, 0, self.signer.address, b"", nonce=nonce, expires_ns=expires_ns, **fields
+        )
+        return self.complete(command, names)
+
+    def complete(self, command: Command, names: Names) -> dict[str, Any]:
+        """Return the signed parameters of a command."""
+        signature = self.signer.sign(compute_digest(command, names, self.domain))
+        return {
+            "account": "0x" + self.signer.address.hex(),
+            "nonce": str(command.get("nonce")),
+            "expires_ns": str(command.get("expires_ns")),
+            "chain_id": self.domain.chain_id,
+            "signature": "0x" + signature.hex(),
+        }
+
+    def sign_login(self, timestamp_ms: int, nonce: str) -> dict[str, Any]:
+        """Return the parameters of public/auth."""
+        digest = compute_login_digest(self.signer.address, timestamp_ms, nonce, self.domain)
+        return {
+            "grant_type": "wallet_signature",
+            "account": "0x" + self.signer.address.hex(),
+            "timestamp": timestamp_ms,
+            "nonce": nonce,
+            "signature": "0x" + self.signer.sign(digest).hex(),
+        }

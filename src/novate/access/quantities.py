@@ -1,0 +1,135 @@
+"""Amounts and prices as people write them, and the lots, ticks and atoms that are signed.
+
+Reading is exact, by decimal arithmetic: a number off the grid is refused, never rounded. Writing gives the
+double nearest to the exact value, which JSON shows with its shortest decimals.
+"""
+
+import re
+from decimal import Decimal, localcontext
+
+from novate.access.errors import ApiError, refuse_parameter
+from novate.execution.engine import InstrumentView
+from novate.protocol.generated.codes import AccessCode, Code
+from novate.protocol.generated.constants import E6
+
+Number = int | float | str
+DECIMAL_TEXT = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,18})?", re.ASCII)
+INTEGER_TEXT = re.compile(r"[0-9]{1,20}", re.ASCII)
+ADDRESS_TEXT = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
+SIGNATURE_TEXT = re.compile(r"0x[0-9a-fA-F]{130}", re.ASCII)
+UNSIGNED_MAX = (1 << 63) - 1  # A struct says uint64; a command's fields are int64.
+DIGITS = 60  # More than any product below has, so no operation rounds.
+
+
+def read_decimal(value: Number, name: str) -> Decimal:
+    """Return an exact decimal of at most 20 digits before and 18 after the point."""
+    text = value if isinstance(value, str) else format(Decimal(repr(value)), "f")
+    if not DECIMAL_TEXT.fullmatch(text):
+        raise refuse_parameter(name, "a decimal of at most 20 digits and 18 decimals", text)
+    return Decimal(text)
+
+
+def read_unsigned(value: int | str, name: str) -> int:
+    """Return an integer from 0 to 2**63 - 1, given as a number or as decimal text."""
+    if isinstance(value, str):
+        if not INTEGER_TEXT.fullmatch(value):
+            raise refuse_parameter(name, "an integer in decimal digits", value)
+        value = int(value)
+    if not 0 <= value <= UNSIGNED_MAX:
+        raise refuse_parameter(name, "an integer from 0 to 2**63 - 1", value)
+    return value
+
+
+def read_address(text: str, name: str = "account") -> bytes:
+    """Return the 20 bytes of a 0x address in any case."""
+    if not ADDRESS_TEXT.fullmatch(text):
+        raise refuse_parameter(name, "0x and 40 hexadecimal digits", text)
+    return bytes.fromhex(text[2:])
+
+
+def read_signature(text: str) -> bytes:
+    """Return the 65 bytes of a 0x signature: r, s, v."""
+    if not SIGNATURE_TEXT.fullmatch(text):
+        raise refuse_parameter("signature", "0x and 130 hexadecimal digits: r, s, v", text)
+    return bytes.fromhex(text[2:])
+
+
+def format_step(numerator: int, denominator: int) -> str:
+    """Return numerator / denominator as plain decimal text, rounded to 18 decimals."""
+    with localcontext() as context:
+        context.prec = DIGITS
+        step = (Decimal(numerator) / Decimal(denominator)).quantize(Decimal(1).scaleb(-18))
+    return format(step.normalize(), "f")
+
+
+def count_steps(value: Decimal, multiplier: int, divisor: int) -> int | None:
+    """Return value * multiplier / divisor if that is an integer, else None."""
+    with localcontext() as context:
+        context.prec = DIGITS
+        steps, remainder = divmod(value * multiplier, Decimal(divisor))
+    return None if remainder else int(steps)
+
+
+def read_lots(amount: Number, instrument: InstrumentView) -> int:
+    """Return the lots of an amount in units of the underlying.
+
+    Errors     SIZE_OFF_LOT, SIZE_NOT_POSITIVE for a negative amount, SIZE_ABOVE_MAXIMUM for one that no
+               field holds.
+    """
+    lots = count_steps(read_decimal(amount, "amount"), instrument.lots_per_unit, 1)
+    if lots is None:
+        step = format_step(1, instrument.lots_per_unit)
+        raise ApiError(AccessCode.SIZE_OFF_LOT, f"the amount must be a multiple of {step}", step=step)
+    if lots < 0:
+        raise ApiError(Code.SIZE_NOT_POSITIVE, f"the amount must be positive, found {amount}")
+    if lots > UNSIGNED_MAX:
+        raise ApiError(Code.SIZE_ABOVE_MAXIMUM)
+    return lots
+
+
+def read_ticks(price: Number, instrument: InstrumentView) -> int:
+    """Return the ticks of a price in USDC per 1.0 of the underlying.
+
+    Errors     PRICE_OFF_TICK, PRICE_NOT_POSITIVE for a negative price, PRICE_ABOVE_MAXIMUM for one that no
+               field holds.
+    """
+    tick_atoms_per_unit = instrument.tick_atoms * instrument.lots_per_unit
+    ticks = count_steps(read_decimal(price, "price"), E6, tick_atoms_per_unit)
+    if ticks is None:
+        step = format_step(tick_atoms_per_unit, E6)
+        raise ApiError(AccessCode.PRICE_OFF_TICK, f"the price must be a multiple of {step}", step=step)
+    if ticks < 0:
+        raise ApiError(Code.PRICE_NOT_POSITIVE, f"the price must be positive, found {price}")
+    if ticks > UNSIGNED_MAX:
+        raise ApiError(Code.PRICE_ABOVE_MAXIMUM)
+    return ticks
+
+
+def read_usdc_atoms(amount: Number) -> int:
+    """Return the atoms of an amount of USDC; PARAMETER_INVALID unless it is a multiple of 0.000001."""
+    atoms = count_steps(read_decimal(amount, "amount"), E6, 1)
+    if atoms is None:
+        raise refuse_parameter("amount", "a multiple of 0.000001 USDC", amount)
+    if atoms < 1:
+        raise ApiError(Code.AMOUNT_NOT_POSITIVE)
+    return read_unsigned(atoms, "amount")
+
+
+def show_amount(lots: int, instrument: InstrumentView) -> float:
+    """Return lots as an amount in units of the underlying."""
+    return lots / instrument.lots_per_unit
+
+
+def show_price(ticks: int, instrument: InstrumentView) -> float:
+    """Return ticks as USDC per 1.0 of the underlying."""
+    return ticks * instrument.tick_atoms * instrument.lots_per_unit / E6
+
+
+def show_lot_value(atoms: int, instrument: InstrumentView) -> float:
+    """Return atoms per lot, such as a mark, as USDC per 1.0 of the underlying."""
+    return atoms * instrument.lots_per_unit / E6
+
+
+def show_usdc(atoms: int) -> float:
+    """Return atoms as USDC."""
+    return atoms / E6
