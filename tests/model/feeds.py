@@ -104,7 +104,7 @@ def move_spot(world: World) -> None:
 def _parameters(world: World, series: Series, shape: str) -> list[int]:
     """SVI numbers a, b, rho, m, sigma for total variance at the series' expiry."""
     rng = world.rng
-    years = min(6.0, max(1, series.expiry_ns - world.now) / SCALES["NS_PER_YEAR"])
+    years = min(1.5, max(1e-6, (series.expiry_ns - world.now) / SCALES["NS_PER_YEAR"]))
     variance = rng.uniform(0.5, 0.6) ** 2 * years
     if shape == "calendar":
         variance *= rng.choice((0.02, 0.1, 12.0, 40.0))
@@ -257,8 +257,8 @@ def stray_listing(world: World) -> Commands:
             command["strike_atoms" if world.chance(50) else "expiry_ns"] = rng.choice((1, SECOND))
         elif kind == 7 and other.kind != PERPETUAL and world.chance(20):
             command["instrument_kind"] = PUT if other.kind == CALL else CALL
-    elif kind == 9 and world.chance(5):
-        command["expiry_ns"] = world.expiry_in(world.rng.choice((800, 3_000, 6_000)))
+    elif kind == 9 and world.chance(15):
+        command["expiry_ns"] = world.expiry_in(world.rng.choice((800, 3_000, 3_649.99, 3_650)))
         command["strike_atoms"] = world.rng.choice((1, limit, world.strike_near(underlying)))
     else:
         command["strike_atoms"] = 0
@@ -281,7 +281,7 @@ def expire_nearest(world: World) -> Commands:
         if world.chance(25):
             yield world.command("TICK", "")
         then = world.now + world.rng.randrange(1, 15 * MINUTE)
-        if then >= expiry and world.chance(50):
+        if then >= expiry and world.chance(80):
             world.now = max(world.now, expiry - world.rng.choice((1, SECOND)))
             yield from _late_surface(world, numbers, expiry)
         world.now = max(then, world.now)

@@ -141,10 +141,10 @@ def _equity(account: Account, found: list[list[Exposure]]) -> tuple[int, int]:
     equity, unrealised = account.cash_atoms, 0
     for instrument, held, cost, _, _, _ in (exposure for part in found for exposure in part):
         if held:
-            profit = held * instrument.mark_atoms - cost
-            equity += profit
+            equity += held * instrument.mark_atoms
             if instrument.kind == PERPETUAL:
-                unrealised += profit
+                equity -= cost
+                unrealised += held * instrument.mark_atoms - cost
     return equity, unrealised
 
 

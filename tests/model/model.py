@@ -12,6 +12,7 @@ from . import margin, oracle, orders, venue
 from .records import (
     EVENT_FIELDS,
     KINDS,
+    PERPETUAL,
     POST_ONLY,
     SIGNED_BY,
     Account,
@@ -151,14 +152,13 @@ class Model:
     def check_invariants(self) -> None:
         """[CASH-3], zero-sum lots, uncrossed ordered books, disjoint slots and full counts."""
         cash = sum(account.cash_atoms for account in self.accounts)
-        cost = sum(p.cost_atoms for account in self.accounts for p in account.positions.values())
+        kinds = [instrument.kind for instrument in self.instruments]
+        held = [item for account in self.accounts for item in account.positions.items()]
+        cost = sum(position.cost_atoms for number, position in held if kinds[number] == PERPETUAL)
         house = self.house
         assert cash - cost + house.fees_atoms == house.deposited_atoms - house.withdrawn_atoms
         for number in range(len(self.instruments)):
-            held = [
-                account.positions[number].lots for account in self.accounts if number in account.positions
-            ]
-            assert sum(held) == 0
+            assert sum(position.lots for i, position in held if i == number) == 0
             bids, asks = self.books[number]
             assert not (bids and asks) or bids[0].price_ticks < asks[0].price_ticks
             assert bids == sorted(bids, key=lambda order: (-order.price_ticks, order.priority))

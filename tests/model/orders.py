@@ -235,14 +235,10 @@ def _fill(model: Model, taker: Order, maker: Order) -> None:
         fee = lots * fee_per_lot
         fees.append(fee)
         account = model.accounts[order.account]
-        direction = 1 if order.side == BUY else -1
-        if instrument.kind == PERPETUAL:
-            _trade_perpetual(
-                account, taker.instrument, direction, lots, maker.price_ticks * instrument.tick_atoms
-            )
-        else:
-            account.cash_atoms -= direction * lots * maker.price_ticks * instrument.tick_atoms
-            _change_position(account, taker.instrument, direction * lots, 0)
+        price_atoms = maker.price_ticks * instrument.tick_atoms
+        signed_lots = lots if order.side == BUY else -lots
+        gain = _trade(account, taker.instrument, signed_lots, price_atoms)
+        account.cash_atoms += gain if instrument.kind == PERPETUAL else -signed_lots * price_atoms
         account.cash_atoms -= fee
         model.house.fees_atoms += fee
         order.lots -= lots
@@ -263,23 +259,20 @@ def _fill(model: Model, taker: Order, maker: Order) -> None:
         take_from_book(model, maker)
 
 
-def _trade_perpetual(account: Account, instrument: int, direction: int, lots: int, price_atoms: int) -> None:
-    """[NOVATE-3]: realise the closed part in cash, book the opened part as cost."""
-    position = account.positions.get(instrument, Position())
+def _trade(account: Account, number: int, signed_lots: int, price_atoms: int) -> int:
+    """[NOVATE-2]: keep lots and entry value; returns the closed part's gain, paid for perpetuals."""
+    position = account.positions.setdefault(number, Position())
     held, cost = position.lots, position.cost_atoms
-    closed = min(lots, abs(held)) if held * direction < 0 else 0
-    closed_cost = 0
+    closed = min(abs(signed_lots), abs(held)) if held * signed_lots < 0 else 0
+    closed_cost = gain = 0
     if closed:
         closed_cost = cost if closed == abs(held) else cost * closed // abs(held)
         proceeds = closed * price_atoms
-        account.cash_atoms += (proceeds if held > 0 else -proceeds) - closed_cost
-    opened_cost = direction * (lots - closed) * price_atoms
-    _change_position(account, instrument, direction * lots, opened_cost - closed_cost)
-
-
-def _change_position(account: Account, instrument: int, lots: int, cost: int) -> None:
-    position = account.positions.setdefault(instrument, Position())
-    position.lots += lots
-    position.cost_atoms += cost
-    if position.lots == 0 and position.cost_atoms == 0:
-        del account.positions[instrument]
+        gain = (proceeds if held > 0 else -proceeds) - closed_cost
+    opened = signed_lots + closed if signed_lots < 0 else signed_lots - closed
+    position.lots = held + signed_lots
+    position.cost_atoms = cost - closed_cost + opened * price_atoms
+    if position.lots == 0:
+        assert position.cost_atoms == 0
+        del account.positions[number]
+    return gain

@@ -34,6 +34,7 @@ UP, DOWN = 1, 2
 VOLATILITY_MAX = (1 << 51) - 1
 CDF_PIECES = [CDF_SERIES[8 * i : 8 * i + 8][::-1] for i in range(64)]
 MONEYNESS_GRID = [j * abs(j) << 36 for j in range(-100, 101)]
+US = SCALES["NS_PER_US"]
 DAY, YEAR = SCALES["NS_PER_DAY"], SCALES["NS_PER_YEAR"]
 
 
@@ -135,7 +136,7 @@ def parameters_allowed(slice_: Report) -> bool:
     a, b, rho, m, sigma = slice_.numbers()[1:6]
     if abs(a) > 8 * ONE or b < 0 or abs(rho) >= ONE or abs(m) > 2 * ONE:
         return False
-    if not 1 << 38 <= sigma <= 2 * ONE or b > 2 * ONE or mul(b, ONE + abs(rho)) > 2 * ONE:
+    if not 1 << 36 <= sigma <= 2 * ONE or b > 2 * ONE or mul(b, ONE + abs(rho)) > 2 * ONE:
         return False
     return a + mul(mul(b, sigma), root(ONE - mul(rho, rho))) > 0
 
@@ -186,10 +187,13 @@ def option_rows(
     """[MARK-1], [MARK-4], [SCENARIO-4] and [SCENARIO-5]: mark, scenario row and basis row of one lot."""
     surface = series.surface
     assert surface is not None
-    forward = surface.forward_atoms * underlying.index_atoms // series.reference_index
+    growth = min(div(underlying.index_atoms, series.reference_index), 16 * ONE)
+    forward = mul(surface.forward_atoms, growth)
     forward = min(max(forward, 1), underlying.config["index_atoms_max"])
     left_ns = series.expiry_ns - time_ns
-    variance_ratio = min(div(left_ns, series.variance_time_ns), ONE)
+    variance_ratio = ONE
+    if left_ns < series.variance_time_ns:
+        variance_ratio = div(left_ns // US, max(1, series.variance_time_ns // US))
     is_call, strike = instrument.kind == CALL, instrument.strike_atoms
     unit = instrument.lots_per_unit << 16
     v = total_volatility(surface, ln_ratio(strike, forward), variance_ratio)

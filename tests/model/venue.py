@@ -61,7 +61,9 @@ def list_instrument(model: Model, command: Command) -> tuple[int, int]:
         require(strike == 0 and expiry == 0, "INSTRUMENT_INVALID")
     elif kind in (CALL, PUT):
         require(1 <= strike <= config["index_atoms_max"], "INSTRUMENT_INVALID")
-        require(expiry > model.time_ns and expiry % SCALES["NS_PER_S"] == 0, "INSTRUMENT_INVALID")
+        latest = model.time_ns + LIMITS["EXPIRY_AHEAD_NS_MAX"]
+        require(model.time_ns < expiry <= latest, "INSTRUMENT_INVALID")
+        require(expiry % SCALES["NS_PER_S"] == 0, "INSTRUMENT_INVALID")
     else:
         raise Rejected("INSTRUMENT_INVALID")
     for other in model.instruments:
