@@ -1,10 +1,13 @@
 """Execute decoded Ethereum transactions on revm, one at a time, with free gas.
 
 Gas is metered and limited but never paid for: the base fee is zero and no tip is collected, so an account
-needs no ether. Implements [SETTLE-15]. The verifier has a reading of its own in `verification.chain_record`.
+needs no ether. Warning: pyrevm never ends its one journal, so whatever an earlier transaction touched stays
+warm, and gas is lower than on a public chain. Implements [SETTLE-15]. The verifier has a reading of its own
+in `verification.chain_record`.
 """
 
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from eth_utils.address import to_checksum_address
@@ -61,17 +64,28 @@ class Evm:
         """Give an address ether; for the genesis only."""
         self._evm.set_balance(to_hex_address(address), wei)
 
+    def _read(self, read: Callable[[], Any]) -> Any:
+        """Read state without a trace.
+
+        Revm would otherwise hold the account warm and charge less for it later.
+        """
+        checkpoint = self._evm.snapshot()
+        try:
+            return read()
+        finally:
+            self._evm.revert(checkpoint)
+
     def balance(self, address: bytes) -> int:
         """Return the ether of an address, in wei."""
-        return int(self._evm.get_balance(to_hex_address(address)))
+        return int(self._read(lambda: self._evm.get_balance(to_hex_address(address))))
 
     def nonce(self, address: bytes) -> int:
         """Return the number of transactions an account has sent."""
-        return int(self._evm.basic(to_hex_address(address)).nonce)
+        return int(self._read(lambda: self._evm.basic(to_hex_address(address))).nonce)
 
     def code(self, address: bytes) -> bytes:
         """Return a contract's runtime code, or no bytes."""
-        info = self._evm.basic(to_hex_address(address))
+        info = self._read(lambda: self._evm.basic(to_hex_address(address)))
         stored = bytes(info.code or b"")
         code = stored[:-CODE_PADDING_BYTES]
         return code if code and keccak256(code) == bytes(info.code_hash) else b""

@@ -8,6 +8,8 @@ from coincurve import PrivateKey
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
+from novate.protocol.transaction import CURVE_ORDER
+
 KEY_BYTES = 32
 KEY_FILE_BYTES_MAX = 128
 
@@ -46,8 +48,8 @@ def load_key(path: Path) -> LocalAccount:
     secret = b""
     if len(digits) == 2 * KEY_BYTES and all(digit in b"0123456789abcdefABCDEF" for digit in digits):
         secret = bytes.fromhex(digits.decode("ascii"))
-    if not secret or not any(secret):
-        raise KeyFileError(f"the key file {path} should hold 64 hexadecimal digits that are not all zero")
+    if not 0 < int.from_bytes(secret, "big") < CURVE_ORDER:
+        raise KeyFileError(f"the key file {path} should hold the 64 hexadecimal digits of a key of the curve")
     return _to_account(secret)
 
 
