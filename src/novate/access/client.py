@@ -225,9 +225,13 @@ class NovateClient:
             "amount": write_decimal(amount, "amount"),
             "price": write_decimal(price, "price"),
         }
-        fields = {"lots": instrument.count_lots(amount), "price_ticks": instrument.count_ticks(price)}
         result: dict[str, Any] = await self.write(
-            "private/edit", CommandKind.REPLACE, params, order_id=int(order_id), **fields
+            "private/edit",
+            CommandKind.REPLACE,
+            params,
+            order_id=int(order_id),
+            lots=instrument.count_lots(amount),
+            price_ticks=instrument.count_ticks(price),
         )
         return result
 

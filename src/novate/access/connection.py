@@ -15,7 +15,7 @@ from novate.access.channels import Channel
 from novate.access.dispatch import Call, answer_read, encode_failure, finish_write, prepare_write
 from novate.access.errors import ApiError
 from novate.access.limits import CreditBucket
-from novate.access.methods_write import WRITES, Write, verify_signer
+from novate.access.methods_write import WRITES, Write, enqueue_write, verify_signer
 from novate.access.venue import Venue
 from novate.access.wire import (
     TOKEN_DECODER,
@@ -24,6 +24,7 @@ from novate.access.wire import (
     encode_notification,
     read_clock_us,
 )
+from novate.execution.sequencer import Outcome
 from novate.protocol.generated.codes import AccessCode
 
 LINGER_S = 0.5
@@ -148,19 +149,19 @@ class Connection:
             call, write = await self.lane.get()
             try:
                 await verify_signer(self.venue, write)
+                outcome = enqueue_write(self.venue, write)
             except Exception as error:
                 self.in_flight.release()
                 self.send(encode_failure(self.venue, call, error))
                 continue
-            # Tasks start in the order of their creation, and submit queues before it first waits.
-            task = asyncio.create_task(self.finish(call, write))
+            task = asyncio.create_task(self.finish(call, write, outcome))
             self.submissions.add(task)
             task.add_done_callback(self.submissions.discard)
 
-    async def finish(self, call: Call, write: Write) -> None:
-        """Submit one write and send its reply."""
+    async def finish(self, call: Call, write: Write, outcome: "asyncio.Future[Outcome]") -> None:
+        """Send the reply of one queued write."""
         try:
-            self.send(await finish_write(self.venue, call, write))
+            self.send(await finish_write(self.venue, call, write, outcome))
         finally:
             self.in_flight.release()
 

@@ -5,6 +5,7 @@ Every method is in one of two tables: READS here and WRITES in methods_write.py.
 caller's wallet itself; the table says which ones do, and a test calls each of them without a session.
 """
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Callable
@@ -16,9 +17,17 @@ from novate.access import methods_private as private
 from novate.access import methods_public as public
 from novate.access import parameters as shapes
 from novate.access.errors import REASON, ApiError, describe_internal_error
-from novate.access.methods_write import WRITE_DECODERS, WRITES, Write, submit_write, verify_signer
+from novate.access.methods_write import (
+    WRITE_DECODERS,
+    WRITES,
+    Write,
+    await_outcome,
+    enqueue_write,
+    verify_signer,
+)
 from novate.access.venue import Caller, Venue
 from novate.access.wire import RequestId, convert_query, decode_parameters, encode_reply
+from novate.execution.sequencer import Outcome
 from novate.protocol.generated.codes import AccessCode
 
 logger = logging.getLogger("novate.access")
@@ -142,10 +151,10 @@ def prepare_write(venue: Venue, call: Call) -> Write:
     return prepare(venue, call.decode(WRITE_DECODERS[call.method], kind))
 
 
-async def finish_write(venue: Venue, call: Call, write: Write) -> bytes:
-    """Return the reply of a write whose signer is verified."""
+async def finish_write(venue: Venue, call: Call, write: Write, outcome: "asyncio.Future[Outcome]") -> bytes:
+    """Return the reply of a write that is queued."""
     try:
-        return encode_result(venue, call, await submit_write(venue, write))
+        return encode_result(venue, call, await await_outcome(venue, write, outcome))
     except Exception as error:
         return encode_failure(venue, call, error)
 
@@ -156,7 +165,9 @@ async def answer_call(venue: Venue, caller: Caller, call: Call) -> tuple[bytes, 
         if call.method in WRITES:
             write = prepare_write(venue, call)
             await verify_signer(venue, write)
-            return encode_result(venue, call, await submit_write(venue, write)), True
+            return encode_result(
+                venue, call, await await_outcome(venue, write, enqueue_write(venue, write))
+            ), True
         return encode_result(venue, call, await run_read(venue, caller, call)), True
     except Exception as error:
         return encode_failure(venue, call, error), False

@@ -17,8 +17,8 @@ class ApiError(Exception):
     `data` is what the client sees besides the reason.
     """
 
-    def __init__(self, code: int, message: str = "", **data: Any) -> None:
-        super().__init__(message or EXPECTED[code])
+    def __init__(self, code: int, text: str = "", /, **data: Any) -> None:
+        super().__init__(text or EXPECTED[code])
         self.code = int(code)
         self.data = {"reason": REASON[self.code], "expected": EXPECTED[self.code], **data}
 

@@ -148,7 +148,8 @@ class MarketPayloads:
     def read_top(self, number: int) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
         """Return best bid and best ask as (ticks, lots), None where a side is empty."""
         bids, asks = views.read_book(self.engine, number, ONE_LEVEL)
-        return (tuple(bids[0][:2]) if bids else None), (tuple(asks[0][:2]) if asks else None)
+        best_bid, best_ask = (bids[0] if bids else None), (asks[0] if asks else None)
+        return (best_bid and (best_bid[0], best_bid[1])), (best_ask and (best_ask[0], best_ask[1]))
 
     def describe_quote(self, instrument: InstrumentView) -> dict[str, Any]:
         """Return best bid and ask; Deribit shows an absent side's price as null and its amount as 0."""

@@ -167,8 +167,9 @@ def prepare_edit(venue: Venue, given: EditParameters) -> Write:
     view = require_open_order(venue, given.order_id)
     instrument = venue.engine.instruments[view.instrument]
     lots, ticks = read_lots(given.amount, instrument), read_ticks(given.price, instrument)
-    fields = {"order_id": view.order_id, "lots": lots, "price_ticks": ticks}
-    return begin_write(venue, CommandKind.REPLACE, fresh, show_placed, **fields)
+    return begin_write(
+        venue, CommandKind.REPLACE, fresh, show_placed, order_id=view.order_id, lots=lots, price_ticks=ticks
+    )
 
 
 def prepare_cancel(venue: Venue, given: CancelParameters) -> Write:
@@ -269,16 +270,19 @@ async def verify_signer(venue: Venue, write: Write) -> None:
         raise describe_signature_refusal(venue, write.digest, recovered, struct_type, message)
 
 
-async def submit_write(venue: Venue, write: Write) -> dict[str, Any]:
-    """Submit a verified command and return its shown outcome, or raise the law's code with the receipt."""
-    signer, nonce = write.command.signer, write.command.get("nonce")
-    venue.ledger.attach_memo(signer, nonce, write.memo)
+def enqueue_write(venue: Venue, write: Write) -> "asyncio.Future[Outcome]":
+    """Queue a verified command and return its future outcome; order of calls is order of sequence."""
     try:
-        outcome = await venue.sequencer.submit(write.command)
+        future = venue.sequencer.enqueue(write.command)
     except VenueBusy as error:
         raise ApiError(AccessCode.VENUE_BUSY) from error
-    finally:
-        venue.ledger.detach_memo(signer, nonce, write.memo)
+    venue.ledger.attach_memo(write.command.signer, write.command.get("nonce"), write.memo)
+    return future
+
+
+async def await_outcome(venue: Venue, write: Write, future: "asyncio.Future[Outcome]") -> dict[str, Any]:
+    """Return a queued command's outcome as shown, or raise the law's code with the receipt."""
+    outcome = await future
     if outcome.code != Code.OK:
         raise refuse_outcome(venue, write, outcome)
     return write.show(venue, write, outcome)

@@ -17,6 +17,7 @@ from novate.access.trade_tape import Trade, TradeTape
 from novate.execution.sequencer import Outcome
 from novate.execution.views import OrderView
 from novate.protocol.generated.codes import CancelReason, Code, CommandKind, EventKind, TimeInForce
+from novate.protocol.generated.records import SIGNED_BY
 
 OPEN, FILLED, CANCELLED = "open", "filled", "cancelled"
 CANCEL_REASON_NAME = {
@@ -26,7 +27,8 @@ CANCEL_REASON_NAME = {
     CancelReason.INSTRUMENT_EXPIRED: "instrument_expired",
     CancelReason.REPLACED: "replaced",
 }
-MEMOS_MAX = 16_384
+MEMOS_MAX = 32_768  # More than the sequencer's queue holds.
+USER_KINDS = frozenset(kind for kind in CommandKind if SIGNED_BY[kind] == "account")
 LABEL_LENGTH_MAX = 64
 
 
@@ -99,11 +101,6 @@ class OrderLedger:
             self.memos.pop(next(iter(self.memos)))
         self.memos[signer, nonce] = memo
 
-    def detach_memo(self, signer: bytes, nonce: int, memo: Memo) -> None:
-        """Forget a memo whose command never entered the sequence."""
-        if self.memos.get((signer, nonce)) is memo:
-            del self.memos[signer, nonce]
-
     def find(self, order_id: int) -> OrderRecord | None:
         """Return an order by its id, open or finished."""
         return self.open_orders.get(order_id) or self.closed_orders.get(order_id)
@@ -137,7 +134,7 @@ class OrderLedger:
         change = Change(outcome, {}, [], set())
         memo = None
         kind = outcome.command.kind
-        if kind in (CommandKind.PLACE, CommandKind.REPLACE, CommandKind.CANCEL):
+        if kind in USER_KINDS:
             memo = self.memos.pop(identify(outcome), None)
         if outcome.code != Code.OK:
             return change
@@ -155,7 +152,7 @@ class OrderLedger:
                 change.orders[order_id] = record = replace(record, state=FILLED)
             self.keep(record)
         if memo is not None:
-            memo.order = change.orders.get(rows[0]["order_id"]) or self.find(rows[0]["order_id"])
+            memo.order = change.orders.get(rows[0]["order_id"])
             memo.trades = change.trades
         return change
 

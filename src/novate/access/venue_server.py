@@ -6,6 +6,7 @@ WebSocket at /ws/api/v2. Nothing here knows a method; it knows sizes, counts and
 
 import asyncio
 import contextlib
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,12 +22,13 @@ from novate.access.market_payloads import Analytics
 from novate.access.venue import Venue
 from novate.access.wire import TOKEN_DECODER, decode_parameters, decode_request, read_clock_us
 from novate.execution.engine import Engine
-from novate.execution.sequencer import Sequencer
+from novate.execution.sequencer import Outcome, Sequencer
 from novate.protocol.generated.codes import AccessCode
 from novate.protocol.genesis import Genesis
 
 PUBLISHED_NAMES = ("genesis.json", "commands.log", "batches.log", "chain.log", "HEAD")
 BEARER = "Bearer "
+logger = logging.getLogger("novate.access")
 
 
 class HttpCaller:
@@ -96,7 +98,15 @@ class VenueServer:
                 *extra_routes,
             ]
         )
-        sequencer.listeners.append(self.venue.feed.on_outcomes)
+        sequencer.listeners.append(self.on_outcomes)
+
+    def on_outcomes(self, outcomes: list[Outcome]) -> None:
+        """Show what happened. A fault in showing it is recorded; it must not stop the sequencer."""
+        try:
+            self.venue.feed.on_outcomes(outcomes)
+        except Exception:
+            self.counters.internal_errors += 1
+            logger.exception("could not show the outcomes from sequence %d on", outcomes[0].sequence)
 
     @property
     def counters(self) -> ServerCounters:
@@ -187,7 +197,7 @@ class VenueServer:
         token = header.removeprefix(BEARER) if header.startswith(BEARER) else ""
         if not token and isinstance(call.parameters, dict):
             token = call.parameters.get("access_token", "")
-        elif not token and b"access_token" in call.parameters:
+        elif not token and isinstance(call.parameters, bytes) and b"access_token" in call.parameters:
             with contextlib.suppress(
                 ApiError
             ):  # The method's own decoder says what is wrong with its parameters.

@@ -1,0 +1,432 @@
+"""One row per code that a client can meet: what is sent, and the one answer to it.
+Refusals first, then what is accepted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from novate.access.dispatch import METHOD_NAMES, READS
+from novate.access.limits import ServerLimits
+from novate.access.methods_write import WRITES
+from novate.execution.sequencer import VenueBusy
+from novate.protocol.generated.codes import (
+    EXPECTED,
+    JSONRPC_NUMBER,
+    AccessCode,
+    Code,
+    CommandKind,
+    InstrumentKind,
+)
+from novate.protocol.signing import Domain
+
+from .harness import (
+    DAY_NS,
+    MAKER,
+    NS_PER_S,
+    PAUPER,
+    PERPETUAL,
+    STRANGER,
+    TAKER,
+    USDC,
+    TestVenue,
+    Wire,
+    open_wire,
+    run_venue,
+    sign,
+    sign_place,
+)
+
+Reply = dict[str, Any]
+Send = Callable[[TestVenue, Wire], Awaitable[Reply]]
+
+
+def place(key: Any = MAKER, change: dict[str, Any] | None = None, **fields: Any) -> Send:
+    """Send private/buy; `fields` go into what is signed, `change` into what is sent beside the signature."""
+
+    async def send(venue: TestVenue, wire: Wire) -> Reply:
+        resolved = {name: value(venue) if callable(value) else value for name, value in fields.items()}
+        changed = {name: value(venue) if callable(value) else value for name, value in (change or {}).items()}
+        method = "private/sell" if fields.get("side") else "private/buy"
+        return await wire.ask(method, sign_place(venue, key, **resolved) | changed)
+
+    return send
+
+
+def ask(method: str, **params: Any) -> Send:
+    """Send any method."""
+
+    async def send(venue: TestVenue, wire: Wire) -> Reply:
+        return await wire.ask(method, params)
+
+    return send
+
+
+def say(text: str) -> Send:
+    """Send a frame as it is."""
+
+    async def send(venue: TestVenue, wire: Wire) -> Reply:
+        await wire.socket.send_str(text)
+        return await wire.receive()
+
+    return send
+
+
+async def replay_nonce(venue: TestVenue, wire: Wire) -> Reply:
+    """Send the same signed bytes twice."""
+    params = sign_place(venue, MAKER)
+    assert "result" in await wire.ask("private/buy", params)
+    return await wire.ask("private/buy", params)
+
+
+async def sign_elsewhere(venue: TestVenue, wire: Wire) -> Reply:
+    """Sign for another settlement contract of the same chain."""
+    domain, venue.domain = venue.domain, Domain(venue.genesis.chain_id, b"\x11" * 20)
+    params = sign_place(venue, MAKER)
+    venue.domain = domain
+    return await wire.ask("private/buy", params)
+
+
+async def malleate(venue: TestVenue, wire: Wire) -> Reply:
+    """Send the twin of a valid signature, with high s."""
+    params = sign_place(venue, MAKER)
+    raw = bytes.fromhex(params["signature"][2:])
+    order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+    high = order - int.from_bytes(raw[32:64], "big")
+    twin = raw[:32] + high.to_bytes(32, "big") + bytes([55 - raw[64]])
+    return await wire.ask("private/buy", params | {"signature": "0x" + twin.hex()})
+
+
+async def trade_expired(venue: TestVenue, wire: Wire) -> Reply:
+    """Order an option whose expiry has passed."""
+    venue.clock.ahead_ns += 40 * DAY_NS
+    await venue.submit(CommandKind.TICK)
+    return await wire.ask("private/buy", sign_place(venue, MAKER, venue.option))
+
+
+async def trade_stale(venue: TestVenue, wire: Wire) -> Reply:
+    """Order with an index that is too old."""
+    venue.clock.ahead_ns += 301 * NS_PER_S
+    return await wire.ask("private/buy", sign_place(venue, MAKER))
+
+
+async def cancel_foreign(venue: TestVenue, wire: Wire) -> Reply:
+    """Cancel another account's order."""
+    reply = await wire.ask("private/buy", sign_place(venue, MAKER))
+    order_id = reply["result"]["order"]["order_id"]
+    signed = sign(venue, TAKER, CommandKind.CANCEL, order_id=int(order_id))
+    return await wire.ask("private/cancel", signed | {"order_id": order_id})
+
+
+async def cancel_unknown(venue: TestVenue, wire: Wire) -> Reply:
+    """Cancel an order that never was."""
+    signed = sign(venue, MAKER, CommandKind.CANCEL, order_id=999)
+    return await wire.ask("private/cancel", signed | {"order_id": "999"})
+
+
+async def edit_unknown(venue: TestVenue, wire: Wire) -> Reply:
+    """Edit an order that never was."""
+    signed = sign(venue, MAKER, CommandKind.REPLACE, order_id=999, lots=1, price_ticks=1)
+    return await wire.ask("private/edit", signed | {"order_id": "999", "amount": 0.001, "price": 2.5})
+
+
+async def cross_post_only(venue: TestVenue, wire: Wire) -> Reply:
+    """Post an order that would match."""
+    assert "result" in await wire.ask("private/sell", sign_place(venue, MAKER, side=1))
+    return await wire.ask("private/buy", sign_place(venue, TAKER, time_in_force=2))
+
+
+async def overfill(venue: TestVenue, wire: Wire) -> Reply:
+    """Place orders until the venue's only 512 slots are taken."""
+    for at in range(512):
+        reply = await wire.ask("private/buy", sign_place(venue, MAKER, lots=1, ticks=1 + at))
+        assert "result" in reply, reply
+    return await wire.ask("private/buy", sign_place(venue, MAKER, lots=1, ticks=1))
+
+
+async def exceed_gross(venue: TestVenue, wire: Wire) -> Reply:
+    """Bid for more lots at the lowest price than one account may have open."""
+    for _ in range(16):
+        reply = await wire.ask("private/buy", sign_place(venue, MAKER, venue.option, lots=1 << 20, ticks=1))
+        assert "result" in reply, reply
+    return await wire.ask("private/buy", sign_place(venue, MAKER, venue.option, lots=1, ticks=1))
+
+
+def withdraw(key: Any, amount: str, atoms: int, **change: Any) -> Send:
+    """Send private/withdraw."""
+
+    async def send(venue: TestVenue, wire: Wire) -> Reply:
+        signed = sign(venue, key, CommandKind.WITHDRAW, amount_atoms=atoms)
+        return await wire.ask("private/withdraw", signed | {"amount": amount} | change)
+
+    return send
+
+
+async def withdraw_margin(venue: TestVenue, wire: Wire) -> Reply:
+    """Withdraw what margins an open order."""
+    assert "result" in await wire.ask("private/buy", sign_place(venue, MAKER, lots=10_000))
+    return await withdraw(MAKER, "20000000", 20_000_000 * USDC)(venue, wire)
+
+
+async def flood(venue: TestVenue, wire: Wire) -> Reply:
+    """Send faster than the connection may."""
+    replies = [await wire.ask("public/get_time") for _ in range(venue.server.limits.burst + 5)]
+    return replies[-1]
+
+
+async def subscribe_too_much(venue: TestVenue, wire: Wire) -> Reply:
+    """Subscribe to more channels than a connection may."""
+    groups = [f"book.{PERPETUAL}.{group}.{depth}.raw" for group in range(5, 500, 5) for depth in (1, 10, 20)]
+    venue.server.venue.limits = ServerLimits(subscriptions_per_connection=20)
+    return await wire.ask("public/subscribe", {"channels": groups[:100]})
+
+
+def expire(venue: TestVenue) -> int:
+    """A moment that has passed."""
+    return venue.clock() - 1
+
+
+ROWS: list[tuple[str, Send, Code | AccessCode]] = [
+    # At the door.
+    ("a 10 MB frame", say(" " * 10_000_000), AccessCode.MESSAGE_TOO_LARGE),
+    ("a frame of exactly the limit", say(" " * 32_768), AccessCode.MESSAGE_TOO_LARGE),
+    ("not JSON", say("{"), AccessCode.JSON_MALFORMED),
+    ("a list", say("[]"), AccessCode.JSON_MALFORMED),
+    ("NaN", say('{"method":"public/test","params":{"x":NaN}}'), AccessCode.JSON_MALFORMED),
+    (
+        "a deep nest",
+        say('{"method":"public/test","params":' + "[" * 20_000 + "]" * 20_000 + "}"),
+        AccessCode.MESSAGE_TOO_LARGE,
+    ),
+    (
+        "a nest",
+        say('{"method":"public/test","params":' + "[" * 10_000 + "]" * 10_000 + "}"),
+        AccessCode.JSON_MALFORMED,
+    ),
+    (
+        "an id of 5,000 digits",
+        say('{"method":"public/test","id":' + "9" * 5_000 + "}"),
+        AccessCode.JSON_MALFORMED,
+    ),
+    ("a lone surrogate", say('{"method":"\\ud800"}'), AccessCode.JSON_MALFORMED),
+    ("another protocol", say('{"method":"public/test","jsonrpc":"1.0"}'), AccessCode.JSON_MALFORMED),
+    ("no method", say("{}"), AccessCode.METHOD_NOT_FOUND),
+    ("an unknown method", ask("public/get_rich"), AccessCode.METHOD_NOT_FOUND),
+    ("a missing parameter", ask("public/ticker"), AccessCode.PARAMETER_INVALID),
+    ("a parameter of the wrong type", ask("public/ticker", instrument_name=1), AccessCode.PARAMETER_INVALID),
+    ("an amount in words", place(change={"amount": "ten"}), AccessCode.PARAMETER_INVALID),
+    ("an amount in foreign digits", place(change={"amount": "\u0661"}), AccessCode.PARAMETER_INVALID),
+    ("an amount of 1e300", place(change={"amount": 1e300}), AccessCode.PARAMETER_INVALID),
+    ("a market order", place(change={"type": "market"}), AccessCode.PARAMETER_INVALID),
+    ("a reduce-only order", place(change={"reduce_only": True}), AccessCode.PARAMETER_INVALID),
+    ("fill or kill", place(change={"time_in_force": "fill_or_kill"}), AccessCode.PARAMETER_INVALID),
+    (
+        "a post-only order that does not wait",
+        place(time_in_force=1, change={"post_only": True}),
+        AccessCode.PARAMETER_INVALID,
+    ),
+    ("a label of 65 characters", place(change={"label": "x" * 65}), AccessCode.PARAMETER_INVALID),
+    ("half a signature", place(change={"signature": "0x1234"}), AccessCode.PARAMETER_INVALID),
+    ("a nonce beyond int64", place(change={"nonce": 1 << 63}), AccessCode.PARAMETER_INVALID),
+    ("a heartbeat every second", ask("public/set_heartbeat", interval=1), AccessCode.PARAMETER_INVALID),
+    (
+        "a withdrawal to a stranger",
+        withdraw(MAKER, "1", USDC, address="0x" + "22" * 20),
+        AccessCode.PARAMETER_INVALID,
+    ),
+    ("a seventh decimal of a dollar", withdraw(MAKER, "0.0000001", 1), AccessCode.PARAMETER_INVALID),
+    ("a private read without a login", ask("private/get_positions"), AccessCode.UNAUTHORIZED),
+    ("an unknown token", ask("private/get_positions", access_token="x"), AccessCode.UNAUTHORIZED),
+    ("a price between ticks", place(change={"price": 50_001}), AccessCode.PRICE_OFF_TICK),
+    ("a price with a crumb", place(change={"price": "50000.000001"}), AccessCode.PRICE_OFF_TICK),
+    ("half a lot", place(change={"amount": 0.0005}), AccessCode.SIZE_OFF_LOT),
+    ("another chain", place(change={"chain_id": 1}), AccessCode.CHAIN_ID_MISMATCH),
+    ("too many subscriptions", subscribe_too_much, AccessCode.TOO_MANY_REQUESTS),
+    # Who speaks.
+    (
+        "another's signature",
+        place(change={"account": lambda venue: sign_place(venue, TAKER)["account"]}),
+        Code.SIGNATURE_INVALID,
+    ),
+    ("a price that was not signed", place(change={"price": 50_002.5}), Code.SIGNATURE_INVALID),
+    ("a signature for another contract", sign_elsewhere, Code.SIGNATURE_INVALID),
+    ("a malleated signature", malleate, Code.SIGNATURE_INVALID),
+    ("a signature of zeros", place(change={"signature": "0x" + "00" * 65}), Code.SIGNATURE_INVALID),
+    ("a wallet without a deposit", place(STRANGER), Code.ACCOUNT_NOT_FOUND),
+    ("the zero address", place(change={"account": "0x" + "00" * 20}), Code.ACCOUNT_NOT_FOUND),
+    ("an expired signature", place(expires_ns=expire), Code.SIGNATURE_EXPIRED),
+    ("the same bytes again", replay_nonce, Code.NONCE_REPLAYED),
+    ("nonce zero", place(nonce=0), Code.NONCE_REPLAYED),
+    # The market.
+    (
+        "an unknown instrument",
+        place(change={"instrument_name": "BTC_USDC-1JAN99-1-C"}),
+        Code.INSTRUMENT_NOT_FOUND,
+    ),
+    ("an expired option", trade_expired, Code.INSTRUMENT_CLOSED),
+    ("zero size", place(lots=0), Code.SIZE_NOT_POSITIVE),
+    ("a negative size", place(change={"amount": -0.01}), Code.SIZE_NOT_POSITIVE),
+    ("one lot more than the maximum", place(lots=(1 << 20) + 1), Code.SIZE_ABOVE_MAXIMUM),
+    ("price zero", place(ticks=0), Code.PRICE_NOT_POSITIVE),
+    ("a negative price", place(change={"price": -2.5}), Code.PRICE_NOT_POSITIVE),
+    ("one tick above the book", place(ticks=1 << 18), Code.PRICE_ABOVE_MAXIMUM),
+    ("an order that never was", cancel_unknown, Code.ORDER_NOT_FOUND),
+    ("an edit of one that never was", edit_unknown, Code.ORDER_NOT_FOUND),
+    ("another's order", cancel_foreign, Code.ORDER_NOT_OWNED),
+    ("an option without a mark", place(instrument_name=lambda venue: venue.unmarked), Code.MARK_UNAVAILABLE),
+    ("a stale index", trade_stale, Code.MARK_STALE),
+    ("a full venue", overfill, Code.TABLE_FULL),
+    ("more than the gross limit", exceed_gross, Code.GROSS_LIMIT),
+    ("a post-only order that crosses", cross_post_only, Code.POST_ONLY_WOULD_CROSS),
+    ("more than the equity", place(PAUPER, lots=1000), Code.INITIAL_MARGIN_INSUFFICIENT),
+    # Money.
+    ("a withdrawal of nothing", withdraw(MAKER, "0", 0), Code.AMOUNT_NOT_POSITIVE),
+    ("a withdrawal of more than there is", withdraw(PAUPER, "21", 21 * USDC), Code.CASH_INSUFFICIENT),
+    ("a withdrawal of margin", withdraw_margin, Code.INITIAL_MARGIN_INSUFFICIENT),
+]
+
+
+@pytest.mark.parametrize(
+    ("send", "code"), [row[1:] for row in ROWS], ids=[row[0].replace(" ", "-") for row in ROWS]
+)
+def test_refusal(send: Send, code: Code | AccessCode, tmp_path: Path) -> None:
+    """Each code is reachable through the API, says its reason and what was expected, and is nobody's fault but the sender's."""
+
+    async def scenario() -> None:
+        async with run_venue(tmp_path) as venue, open_wire(venue) as wire:
+            reply = await send(venue, wire)
+            assert (
+                code.name.lower() == reply.get("error", reply.get("result", {})).get("data", reply)["reason"]
+            )
+            assert JSONRPC_NUMBER[code] == reply["error"]["code"]
+            assert EXPECTED[code] == reply["error"]["data"]["expected"]
+            assert "Traceback" not in str(reply)
+            assert 0 == venue.server.counters.internal_errors
+            assert 1 <= venue.server.counters.refusals[code.name.lower()]
+
+    asyncio.run(scenario())
+
+
+def test_rate_limit(tmp_path: Path) -> None:
+    """A connection that sends faster than its credits allow is told so, and closed if it goes on."""
+
+    async def scenario() -> None:
+        limits = ServerLimits(rate_per_s=1, burst=20, refusals_before_close=30)
+        async with run_venue(tmp_path, limits) as venue, open_wire(venue) as wire:
+            reply = await flood(venue, wire)
+            assert AccessCode.TOO_MANY_REQUESTS.name.lower() == reply["error"]["data"]["reason"]
+            for _ in range(40):
+                await wire.socket.send_str("{}")
+            messages = [message async for message in wire.socket]
+            assert len(messages) <= 41
+            assert 1008 == wire.socket.close_code
+
+    asyncio.run(scenario())
+
+
+def test_busy(tmp_path: Path) -> None:
+    """While the sequencer's queue is full a write is refused, not sequenced."""
+
+    async def keep_full(venue: TestVenue) -> None:
+        while True:
+            with contextlib.suppress(VenueBusy):
+                while True:
+                    venue.sequencer.enqueue(venue.make_tick())
+            await asyncio.sleep(0)
+
+    async def scenario() -> None:
+        async with run_venue(tmp_path) as venue, open_wire(venue) as wire:
+            filler = asyncio.create_task(keep_full(venue))
+            reply = await wire.ask("private/buy", sign_place(venue, MAKER))
+            filler.cancel()
+            assert AccessCode.VENUE_BUSY.name.lower() == reply["error"]["data"]["reason"]
+
+    asyncio.run(scenario())
+
+
+def test_signature_refusal_explains_itself(tmp_path: Path) -> None:
+    """A refused signature comes back with the digest, the domain and the struct as the server understood them."""
+
+    async def scenario() -> None:
+        async with run_venue(tmp_path) as venue, open_wire(venue) as wire:
+            reply = await wire.ask("private/buy", sign_place(venue, MAKER) | {"price": 50_002.5})
+            data = reply["error"]["data"]
+            assert {"name": "novate", "version": "1", "chainId": 31_337} == {
+                key: data["domain"][key] for key in ("name", "version", "chainId")
+            }
+            assert "0x" + venue.domain.separator().hex() == data["domain_separator"]
+            assert "Place" == data["primaryType"]
+            assert (PERPETUAL, "buy", "GTC", "10", "20001") == tuple(
+                data["message"][key]
+                for key in ("instrument", "side", "timeInForce", "sizeLots", "limitPriceTicks")
+            )
+            assert 66 == len(data["digest"])
+            assert data["recovered"] not in (None, data["message"]["account"])
+
+    asyncio.run(scenario())
+
+
+def test_rejection_carries_its_receipt(tmp_path: Path) -> None:
+    """A command that the law rejected was sequenced, and the refusal says where."""
+
+    async def scenario() -> None:
+        async with run_venue(tmp_path) as venue, open_wire(venue) as wire:
+            reply = await wire.ask("private/buy", sign_place(venue, PAUPER, lots=1000))
+            receipt = reply["error"]["data"]["receipt"]
+            assert (venue.engine.sequence, int(Code.INITIAL_MARGIN_INSUFFICIENT)) == (
+                receipt["sequence"],
+                receipt["code"],
+            )
+            assert 20.0 == reply["error"]["data"]["equity"]
+
+    asyncio.run(scenario())
+
+
+def test_each_private_method_asks_who_is_there(tmp_path: Path) -> None:
+    """No private read answers without a session; no write answers without a signature."""
+    needs = {"instrument_name": PERPETUAL, "order_id": "1", "channels": ["user.orders.any.any.raw"]}
+
+    async def scenario() -> None:
+        async with run_venue(tmp_path) as venue, open_wire(venue) as wire:
+            for method in sorted(METHOD_NAMES):
+                if method.startswith("private/") and "unsubscribe" not in method:
+                    reply = await wire.ask(method, needs)
+                    reason = "unauthorized" if method in READS else "parameter_invalid"
+                    assert (method, reason) == (method, reply["error"]["data"]["reason"])
+            assert set(WRITES) <= METHOD_NAMES
+
+    asyncio.run(scenario())
+
+
+def test_http_bodies_are_bounded(tmp_path: Path) -> None:
+    """An HTTP body above the limit is refused unread, and so is a method that path and body name differently."""
+
+    async def scenario() -> None:
+        async with run_venue(tmp_path) as venue, aiohttp.ClientSession() as session:
+            async with session.post(f"{venue.http}/api/v2", data=b" " * 1_000_000) as response:
+                assert 413 == response.status
+                assert "message_too_large" == (await response.json())["error"]["data"]["reason"]
+            body = {"jsonrpc": "2.0", "id": 1, "method": "public/test", "params": {}}
+            async with session.post(f"{venue.http}/api/v2/public/get_time", json=body) as response:
+                assert 400 == response.status
+                assert "parameter_invalid" == (await response.json())["error"]["data"]["reason"]
+
+    asyncio.run(scenario())
+
+
+def test_instruments_of_other_kinds_are_none(tmp_path: Path) -> None:
+    """A kind that this venue does not have is an empty list, not an error, so that clients which ask for all go on."""
+
+    async def scenario() -> None:
+        async with run_venue(tmp_path) as venue, open_wire(venue) as wire:
+            assert [] == (await wire.ask("public/get_instruments", {"kind": "spot"}))["result"]
+            assert InstrumentKind.PERPETUAL == venue.engine.instruments[0].kind
+
+    asyncio.run(scenario())
