@@ -29,6 +29,10 @@ class DepositWatcher:
         """The cursor of the last deposit handed over."""
         return self._cursor
 
+    def skip_to_block(self, number: int) -> None:
+        """Read from this block on, for a caller that knows the block of its cursor."""
+        self._next_block = number
+
     def poll(self) -> Iterator[Deposit]:
         """Yield the deposits that became confirmed since the last poll."""
         # With no confirmations asked for, the head block itself counts.

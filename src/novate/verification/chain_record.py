@@ -1,8 +1,8 @@
 """Re-execute a published chain log and say what the contracts hold, from the frames alone.
 
-It shares the formats of the law with the embedded chain and nothing else: senders are recovered a second time
-by eth-account, transactions executed on a state of its own. Any bytes may come in; only RecordError comes out.
-Verifies [SETTLE-13] to [SETTLE-17].
+It shares the formats of the law with the embedded chain and nothing else: senders are recovered twice, the
+second time by eth-account; transactions executed on a state of its own. Any bytes may come in; only
+RecordError comes out. Verifies [SETTLE-13] to [SETTLE-17].
 """
 
 from collections.abc import Mapping
