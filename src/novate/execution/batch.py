@@ -48,12 +48,23 @@ def apply_market_command(w: World, command: Record) -> None:
 
 
 @kernel_inner
+def find_speaker(w: World, command: Record) -> int:
+    """Return the account that a command is about, or NONE if it is nobody's or the account is not open yet. [CMD-3]"""
+    kind = command["kind"]
+    if kind == CommandKind.DEPOSIT and command["account"] >= w.house[0]["account_count"]:
+        return NONE
+    traders = kind == CommandKind.DEPOSIT or kind == CommandKind.WITHDRAW
+    traders = traders or (kind >= CommandKind.PLACE and kind <= CommandKind.CANCEL_ALL)
+    return int(command["account"]) if traders else NONE
+
+
+@kernel_inner
 def apply_command(w: World, command: Record) -> None:
     """Apply one command of the law. [CMD-1] to [CMD-3]"""
     house = w.house[0]
     house["sequence"] = command["sequence"]
     if command["time_ns"] < house["time_ns"]:
-        emit_result(w, Code.TIME_NOT_MONOTONIC, NONE, 0)
+        emit_result(w, Code.TIME_NOT_MONOTONIC, find_speaker(w, command), 0)
         return
     house["time_ns"] = command["time_ns"]
     kind = command["kind"]

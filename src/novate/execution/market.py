@@ -135,7 +135,6 @@ def apply_list(w: World, command: Record) -> None:
         instrument["tick_atoms"] = market["option_tick_atoms"]
         instrument["series"] = open_series(w, command["underlying"], command["expiry_ns"])
     instrument["dirty"] = 1
-    market["dirty"] = 1
     event = emit(w, EventKind.LISTED)
     event["instrument"] = number
 
@@ -239,15 +238,13 @@ def verify_surface(w: World, number: int, command: Record) -> Code:
 
 
 @kernel_inner
-def find_neighbour(w: World, number: int, time_ns: int, later: bool) -> int:
+def find_neighbour(w: World, number: int, later: bool) -> int:
     """Return the nearest unexpired series with a surface before (or after) a series in its underlying, or NONE."""
     expiry_ns, underlying = w.series[number]["expiry_ns"], w.series[number]["underlying"]
     nearest = NONE
     for s in range(w.house[0]["series_count"]):
         series = w.series[s]
         if series["underlying"] != underlying or series["has_surface"] == 0 or series["expired"] != 0:
-            continue
-        if series["expiry_ns"] <= time_ns:
             continue
         if later:
             closer = nearest == NONE or series["expiry_ns"] < w.series[nearest]["expiry_ns"]
@@ -289,10 +286,10 @@ def verify_no_arbitrage(w: World, number: int, command: Record) -> Code:
     )
     if butterfly:
         return Code.SURFACE_BUTTERFLY
-    earlier = find_neighbour(w, number, command["time_ns"], False)
+    earlier = find_neighbour(w, number, False)
     if earlier != NONE and is_calendar_arbitrage(w.series[earlier], command):
         return Code.SURFACE_CALENDAR
-    later = find_neighbour(w, number, command["time_ns"], True)
+    later = find_neighbour(w, number, True)
     if later != NONE and is_calendar_arbitrage(command, w.series[later]):
         return Code.SURFACE_CALENDAR
     return Code.OK

@@ -1,0 +1,154 @@
+"""Snapshots: the used part of every table in one checked file, so that a restart replays only the tail of the journal.
+
+Books, hash tables and free stacks' contents beyond their tops are rebuilt from the orders and positions. A snapshot names
+the command it follows and that command's frame hash; one that does not fit the journal, or is damaged, is passed over
+for an older one. Written to a temporary name, synced, renamed; the last two are kept.
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from novate.execution.engine import Engine
+from novate.execution.journal import Position, sync_folder, write_all
+from novate.execution.order_book import append_order, put_slot
+from novate.execution.tables import NONE, World
+from novate.protocol.frame import PAYLOAD_BYTES_MAX, FrameError, encode_frame, iterate_frames
+
+FRAME_SNAPSHOT = 6
+KEPT = 2
+HEAD = struct.Struct("<Q32s32sQ")  # sequence, frame hash, state root of the last sealed batch, number of addresses
+
+# Each table and the field of the house that says how many of its rows are in use.
+COUNTED = {
+    "series": "series_count",
+    "surface_reports": "series_count",
+    "instruments": "instrument_count",
+    "rows": "instrument_count",
+    "basis_rows": "instrument_count",
+    "accounts": "account_count",
+    "portfolios": "account_count",
+    "pnl": "account_count",
+    "effects": "account_count",
+    "basis_held": "account_count",
+    "basis_open": "account_count",
+    "positions": "position_high",
+    "orders": "order_high",
+}
+WHOLE = ("house", "markets", "index_reports", "free_positions", "free_orders")
+
+
+class SnapshotError(ValueError):
+    """A snapshot that cannot be used; the message says why."""
+
+
+class SnapshotHead(NamedTuple):
+    """What a snapshot follows."""
+
+    position: Position
+    previous_root: bytes
+    address_count: int
+
+
+def name_snapshot(sequence: int) -> str:
+    """Return the file name of the snapshot after a command."""
+    return f"{sequence:012d}.snapshot"
+
+
+def find_snapshots(folder: Path) -> list[Path]:
+    """Return the snapshots, newest first."""
+    return sorted(folder.glob("*.snapshot"), reverse=True)
+
+
+def list_tables(world: World) -> list[tuple[str, np.ndarray[Any, np.dtype[Any]]]]:
+    """Return the used part of each table, in a fixed order."""
+    house = world.house[0]
+    tables = [(name, getattr(world, name)) for name in WHOLE]
+    return tables + [(name, getattr(world, name)[: int(house[count])]) for name, count in COUNTED.items()]
+
+
+def write_snapshot(folder: Path, engine: Engine, position: Position, previous_root: bytes) -> Path:
+    """Write the engine's state as it is after `position`, and remove all but the newest two snapshots."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name_snapshot(position.sequence)
+    temporary = path.with_suffix(".partial")
+    head = HEAD.pack(position.sequence, position.hash, previous_root, len(engine.addresses))
+    parts = [head, b"".join(engine.addresses)]
+    parts += [np.ascontiguousarray(table).tobytes() for _, table in list_tables(engine.world)]
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        previous = engine.genesis.hash
+        for number, chunk in enumerate(split_chunks(parts)):
+            frame = encode_frame(FRAME_SNAPSHOT, number, chunk, previous)
+            previous = frame[-32:]
+            write_all(descriptor, frame)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.rename(path)
+    sync_folder(folder)
+    for old in find_snapshots(folder)[KEPT:]:
+        old.unlink()
+    return path
+
+
+def split_chunks(parts: list[bytes]) -> Iterator[bytes]:
+    """Yield each part, cut into payloads of a frame; an empty part is an empty payload."""
+    for part in parts:
+        for start in range(0, max(len(part), 1), PAYLOAD_BYTES_MAX):
+            yield part[start : start + PAYLOAD_BYTES_MAX]
+
+
+def read_chunks(path: Path, genesis_hash: bytes) -> bytes:
+    """Return the payloads of a snapshot joined together."""
+    try:
+        return b"".join(frame.payload for frame in iterate_frames(path.read_bytes(), genesis_hash))
+    except FrameError as error:
+        raise SnapshotError(f"{path} is damaged at {error}") from error
+
+
+def load_snapshot(path: Path, engine: Engine) -> SnapshotHead:
+    """Fill a new engine from a snapshot. On SnapshotError the engine must be thrown away."""
+    data = memoryview(read_chunks(path, engine.genesis.hash))
+    if len(data) < HEAD.size:
+        raise SnapshotError(f"{path} is too short")
+    sequence, frame_hash, root, address_count = HEAD.unpack_from(data)
+    offset = HEAD.size
+    addresses = [bytes(data[offset + 20 * i : offset + 20 * i + 20]) for i in range(address_count)]
+    offset += 20 * address_count
+    for names in (WHOLE, tuple(COUNTED)):
+        for name, table in list_tables(engine.world):
+            if name in names:
+                size = table.nbytes
+                if len(data) < offset + size:
+                    raise SnapshotError(f"{path} ends inside the table {name}")
+                table[...] = np.frombuffer(data[offset : offset + size], table.dtype).reshape(table.shape)
+                offset += size
+    if offset != len(data) or engine.sequence != sequence:
+        raise SnapshotError(f"{path} does not hold what its head says")
+    for address in addresses:
+        engine.register_account(address)
+    for number in range(int(engine.world.house["instrument_count"][0])):
+        engine.register_instrument(number)
+    rebuild_indexes(engine.world)
+    return SnapshotHead(Position(sequence, bytes(frame_hash)), bytes(root), address_count)
+
+
+def rebuild_indexes(world: World) -> None:
+    """Build hash tables, books and bitmaps from the orders and positions.
+
+    Orders join their levels by ascending priority, which is the order they joined in the first time.
+    """
+    for slot in np.flatnonzero(world.positions["account"] != NONE).tolist():
+        position = world.positions[slot]
+        if slot < int(world.house["position_high"][0]):
+            key = int(position["account"]) * world.instruments.shape[0] + int(position["instrument"]) + 1
+            put_slot(world.position_entries, key, slot)
+    live = np.flatnonzero(world.orders["order_id"] != 0)
+    for slot in live[np.argsort(world.orders["priority"][live], kind="stable")].tolist():
+        put_slot(world.order_entries, int(world.orders[slot]["order_id"]), slot)
+        append_order(world, slot)

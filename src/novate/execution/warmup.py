@@ -1,0 +1,110 @@
+"""Warm-up: compile or load every kernel before the first order, on a throw-away venue, and tell how far it is."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numba.core.event as numba_event
+
+from novate.execution.commitment import StateCommitment
+from novate.execution.engine import Engine
+from novate.execution.snapshot import rebuild_indexes
+from novate.execution.views import read_account, read_book, read_positions
+from novate.kernel import JIT_ENABLED
+from novate.protocol.command import Command, make_command
+from novate.protocol.generated.codes import CommandKind
+from novate.protocol.genesis import encode_genesis, parse_genesis
+
+# Kernels compiled by one warm-up, counted once; only the progress bar uses it.
+KERNEL_COUNT_ESTIMATE = 300
+HOUR_NS = 3_600_000_000_000
+START_NS = 1_700_000_000_000_000_000
+ACTOR = b"\x01" * 20
+Progress = Callable[[int, int], None]
+
+
+class CompileListener(numba_event.Listener):
+    """Counts finished compilations."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.count = 0
+
+    def on_start(self, event: Any) -> None:
+        """Nothing to do: only ends are counted."""
+
+    def on_end(self, event: Any) -> None:
+        """Report one more compiled kernel."""
+        self.count += 1
+        self.progress(min(self.count, KERNEL_COUNT_ESTIMATE), KERNEL_COUNT_ESTIMATE)
+
+
+def make_small_genesis() -> bytes:
+    """Return the genesis of a throw-away venue with one of everything."""
+    actor = "0x" + ACTOR.hex()
+    underlying = {
+        "name": "WARM",
+        "index_atoms_max": 1 << 30,
+        "option_lots_per_unit": 10,
+        "option_tick_atoms": 1000,
+        "perpetual_lots_per_unit": 10,
+        "perpetual_tick_atoms": 1000,
+    }
+    parameters = dict.fromkeys(
+        (
+            "futures_initial_e6",
+            "futures_maintenance_e6",
+            "short_initial_e6",
+            "short_maintenance_e6",
+            "basis_shift_e6",
+            "confidence_threshold_e6",
+            "confidence_rate_e6",
+            "taker_fee_e6",
+            "maker_fee_e6",
+        ),
+        1000,
+    )
+    parameters |= dict.fromkeys(("observation_skew_ns", "observation_age_ns_max", "index_age_ns_max"), HOUR_NS)
+    document = {
+        "version": 1,
+        "chain_id": 1,
+        "settlement": actor,
+        "operator": actor,
+        "oracles": [actor],
+        "quorum": 1,
+        "underlyings": [underlying],
+        "limits": {"accounts": 4, "orders": 16, "positions": 16, "instruments": 4, "series": 4},
+        "parameters": parameters,
+    }
+    return encode_genesis(document)
+
+
+def make_commands() -> list[Command]:
+    """Return commands that reach every kernel of the engine: the first call compiles whatever it can reach."""
+    deposit = make_command(CommandKind.DEPOSIT, START_NS, ACTOR, cursor=1, amount_atoms=10**12)
+    return [deposit, make_command(CommandKind.TICK, START_NS), make_command(CommandKind.SEAL, START_NS, batch=1)]
+
+
+def warm_up(progress: Progress = lambda done, total: None) -> float:
+    """Compile or load every kernel and return the seconds it took."""
+    begun = time.perf_counter()
+    if JIT_ENABLED:
+        listener = CompileListener(progress)
+        with numba_event.install_listener("numba:compile", listener):
+            exercise()
+    else:
+        exercise()
+    progress(KERNEL_COUNT_ESTIMATE, KERNEL_COUNT_ESTIMATE)
+    return time.perf_counter() - begun
+
+
+def exercise() -> None:
+    """Run a throw-away engine through its batch kernel, reads, rebuild and state tree."""
+    engine = Engine(parse_genesis(make_small_genesis()))
+    engine.apply(make_commands())
+    read_book(engine, 0, 1)
+    read_account(engine, 0)
+    read_positions(engine, 0)
+    rebuild_indexes(engine.world)
+    commitment = StateCommitment(engine)
+    commitment.compute(commitment.collect(everything=True))
