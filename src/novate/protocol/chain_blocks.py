@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from novate.protocol.transaction import TRANSACTION_BYTES_MAX
 
-
 # Every frame of a chain log has this kind; sequence 0 is the genesis.
 CHAIN_KIND = 3
 BLOCK_GAS_LIMIT = 30_000_000
