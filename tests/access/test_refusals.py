@@ -297,7 +297,7 @@ ROWS: list[tuple[str, Send, Code | AccessCode]] = [
     ("send", "code"), [row[1:] for row in ROWS], ids=[row[0].replace(" ", "-") for row in ROWS]
 )
 def test_refusal(send: Send, code: Code | AccessCode, tmp_path: Path) -> None:
-    """Each code is reachable through the API, says its reason and what was expected, and is nobody's fault but the sender's."""
+    """Each code is reachable through the API and says its reason and what was expected."""
 
     async def scenario() -> None:
         async with run_venue(tmp_path) as venue, open_wire(venue) as wire:
@@ -352,7 +352,7 @@ def test_busy(tmp_path: Path) -> None:
 
 
 def test_signature_refusal_explains_itself(tmp_path: Path) -> None:
-    """A refused signature comes back with the digest, the domain and the struct as the server understood them."""
+    """A refused signature comes back with the digest, the domain and the struct as the server read it."""
 
     async def scenario() -> None:
         async with run_venue(tmp_path) as venue, open_wire(venue) as wire:
@@ -406,7 +406,7 @@ def test_each_private_method_asks_who_is_there(tmp_path: Path) -> None:
 
 
 def test_http_bodies_are_bounded(tmp_path: Path) -> None:
-    """An HTTP body above the limit is refused unread, and so is a method that path and body name differently."""
+    """An HTTP body above the limit is refused, and so is a method that path and body name differently."""
 
     async def scenario() -> None:
         async with run_venue(tmp_path) as venue, aiohttp.ClientSession() as session:
@@ -422,7 +422,7 @@ def test_http_bodies_are_bounded(tmp_path: Path) -> None:
 
 
 def test_instruments_of_other_kinds_are_none(tmp_path: Path) -> None:
-    """A kind that this venue does not have is an empty list, not an error, so that clients which ask for all go on."""
+    """A kind that this venue does not have is an empty list, so that clients which ask for all go on."""
 
     async def scenario() -> None:
         async with run_venue(tmp_path) as venue, open_wire(venue) as wire:

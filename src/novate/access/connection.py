@@ -104,10 +104,11 @@ class Connection:
         call = Call("", None, b"", us_in)
         self.venue.counters.requests += 1
         try:
-            if not self.credits.take(us_in * 1000):
-                raise ApiError(AccessCode.TOO_MANY_REQUESTS, rate_per_s=self.credits.rate_per_s)
+            allowed = self.credits.take(us_in * 1000)
             request = decode_request(message)
             call = Call(request.method, request.id, bytes(request.params), us_in)
+            if not allowed:  # Refused only now, so that the refusal carries the request's id.
+                raise ApiError(AccessCode.TOO_MANY_REQUESTS, rate_per_s=self.credits.rate_per_s)
             if call.method in WRITES:
                 await self.in_flight.acquire()
                 await self.queue_write(call)
