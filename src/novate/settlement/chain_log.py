@@ -27,6 +27,7 @@ class ChainLog:
         self.frames: list[Frame] = []
         self.torn_bytes = 0
         self.head = origin
+        self.byte_count = 0
         self._descriptor = -1
         self._failed = False
         if path is None:
@@ -67,6 +68,7 @@ class ChainLog:
                 break
             self.frames.append(frame)
             self.head, offset = frame.hash, frame.end
+            self.byte_count = offset
 
     @staticmethod
     def _sync_folder(folder: Path) -> None:
@@ -94,6 +96,7 @@ class ChainLog:
             os.fdatasync(self._descriptor)
             self._failed = False
         self.head = data[-32:]
+        self.byte_count += len(data)
         return self.head
 
     def close(self) -> None:

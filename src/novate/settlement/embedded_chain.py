@@ -161,6 +161,11 @@ class EmbeddedChain:
             self._publish(block, block_hash, (MinedTransaction(transaction, raw, 0, 0, outcome),))
         return transaction.hash
 
+    def measure(self) -> tuple[int, bytes, int]:
+        """Return (frames, hash of the last one, bytes) of the log as it stands, for HEAD [PUBLISH-2]."""
+        with self._lock:
+            return len(self.blocks), self.blocks[-1].hash, self._log.byte_count
+
     def next_timestamp_s(self) -> int:
         """Return the time of a block mined now; it never goes back, and may stand still within a second."""
         return max(self._clock(), self.blocks[-1].timestamp_s)
