@@ -26,9 +26,15 @@ def render_constants(schema: dict[str, Any]) -> str:
 def render_codes(schema: dict[str, Any]) -> str:
     """Result codes, enumerations, and the texts and JSON-RPC numbers that go with codes."""
     lines = [NOTICE, "from enum import IntEnum\n"]
-    lines += ["\n\nclass Code(IntEnum):\n", '    """The result of a command, in order of precedence; zero is success."""\n\n']
+    lines += [
+        "\n\nclass Code(IntEnum):\n",
+        '    """The result of a command, in order of precedence; zero is success."""\n\n',
+    ]
     lines += [f"    {name} = {value[0]}\n" for name, value in schema["codes"].items()]
-    lines += ["\n\nclass AccessCode(IntEnum):\n", '    """A refusal at the door: the message never becomes a command."""\n\n']
+    lines += [
+        "\n\nclass AccessCode(IntEnum):\n",
+        '    """A refusal at the door: the message never becomes a command."""\n\n',
+    ]
     lines += [f"    {name} = {value[0]}\n" for name, value in schema["access_codes"].items()]
     for enum, members in schema["enums"].items():
         lines += [f"\n\nclass {enum}(IntEnum):\n", f'    """The values of `{enum}` in schema.toml."""\n\n']
@@ -39,7 +45,10 @@ def render_codes(schema: dict[str, Any]) -> str:
     lines += [f'    {value[0]}: "{value[1]}",\n' for value in schema["codes"].values()]
     lines += [f'    {value[0]}: "{value[2]}",\n' for value in schema["access_codes"].values()]
     lines += ["}\n\nJSONRPC_NUMBER: dict[int, int] = {\n"]
-    lines += [f"    {value[0]}: {schema['jsonrpc'].get(name, 11100 + value[0])},\n" for name, value in schema["codes"].items()]
+    lines += [
+        f"    {value[0]}: {schema['jsonrpc'].get(name, 11100 + value[0])},\n"
+        for name, value in schema["codes"].items()
+    ]
     lines += [f"    {value[0]}: {value[1]},\n" for value in schema["access_codes"].values()]
     return "".join([*lines, "}\n"])
 
@@ -56,7 +65,9 @@ def render_records(schema: dict[str, Any]) -> str:
         fields = "".join(f'"{field}", ' for field in command["fields"]).rstrip()
         lines += [f"    CommandKind.{name}: ({fields}),\n"]
     lines += ["}\n\nSIGNED_BY: dict[CommandKind, str] = {\n"]
-    lines += [f'    CommandKind.{name}: "{command["signed_by"]}",\n' for name, command in schema["commands"].items()]
+    lines += [
+        f'    CommandKind.{name}: "{command["signed_by"]}",\n' for name, command in schema["commands"].items()
+    ]
     lines += ["}\n\nSTRUCT_TYPE: dict[CommandKind, str] = {\n"]
     for name, command in schema["commands"].items():
         if "struct" in command:
@@ -66,12 +77,18 @@ def render_records(schema: dict[str, Any]) -> str:
 
 def main() -> int:
     """Write or check the generated files."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--check", action="store_true", help="exit with 1 if a file is out of date")
     check = parser.parse_args().check
     schema = tomllib.loads((PROTOCOL / "schema.toml").read_text())
     stale = []
-    for name, render in (("constants", render_constants), ("codes", render_codes), ("records", render_records)):
+    for name, render in (
+        ("constants", render_constants),
+        ("codes", render_codes),
+        ("records", render_records),
+    ):
         path = PROTOCOL / "generated" / f"{name}.py"
         text = render(schema)
         if check and (not path.exists() or path.read_text() != text):

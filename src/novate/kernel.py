@@ -1,8 +1,10 @@
-"""The one decorator of the house: `kernel` compiles a function of integers with every Numba option written out.
+"""The one decorator of the house: `kernel` compiles a function of integers with every Numba option written
+out.
 
-An inner function inherits each option it leaves out from whichever caller compiles it first, so none is left out here.
-The disk cache is keyed by a hash of the sources of the kernel's layer and of these options, because Numba's own cache
-does not notice an edited callee or constant in another module. Nothing else in the house may import `numba.njit`.
+An inner function inherits each option it leaves out from whichever caller compiles it first, so none is left
+out here. The disk cache is keyed by a hash of the sources of the kernel's layer and of these options,
+because Numba's own cache does not notice an edited callee or constant in another module. Nothing else in the
+house may import `numba.njit`.
 """
 
 import hashlib
@@ -29,7 +31,8 @@ OPTIONS: dict[str, Any] = {
 def hash_sources(layer: str) -> str:
     """Return a hex digest of every source that a kernel of a layer may depend on, and of the options above.
 
-    A layer imports the law and itself only (the import rule), so editing one layer does not recompile another.
+    A layer imports the law and itself only (the import rule), so editing one layer does not recompile
+    another.
     """
     digest = hashlib.blake2b(repr(sorted(OPTIONS.items())).encode(), digest_size=12)
     folders = {PACKAGE_ROOT / "protocol", PACKAGE_ROOT / layer}
@@ -87,7 +90,9 @@ def kernel_inline(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def kernel_inner(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile as `kernel`, callable from other kernels only: the wrapper for Python takes long to compile and is left out."""
+    """Compile as `kernel`, callable from other kernels only: the wrapper for Python takes long to compile
+    and is left out.
+    """
     return compile_kernel(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
@@ -111,7 +116,7 @@ def _mul_shift(typing_context: Any, a: Any, b: Any, shift: Any) -> Any:
     return types.int64(types.int64, types.int64, types.int64), generate
 
 
-@overload(mul_shift_floor, jit_options={**OPTIONS, "cache": False, "forceinline": True})  # type: ignore[untyped-decorator]
+@overload(mul_shift_floor, jit_options={**OPTIONS, "cache": False, "forceinline": True})
 def _overload_mul_shift_floor(a, b, shift):  # type: ignore[no-untyped-def]
     def implementation(a, b, shift):  # type: ignore[no-untyped-def]
         return _mul_shift(types.int64(a), types.int64(b), types.int64(shift))
@@ -134,7 +139,7 @@ def _mul_high(typing_context: Any, a: Any, b: Any) -> Any:
     return types.uint64(types.uint64, types.uint64), generate
 
 
-@overload(mul_high, jit_options={**OPTIONS, "cache": False, "forceinline": True})  # type: ignore[untyped-decorator]
+@overload(mul_high, jit_options={**OPTIONS, "cache": False, "forceinline": True})
 def _overload_mul_high(a, b):  # type: ignore[no-untyped-def]
     def implementation(a, b):  # type: ignore[no-untyped-def]
         return _mul_high(types.uint64(a), types.uint64(b))
@@ -165,7 +170,7 @@ def count_trailing_zeros(x: int) -> int:
     return (x & -x).bit_length() - 1
 
 
-@overload(count_trailing_zeros, jit_options={**OPTIONS, "cache": False, "forceinline": True})  # type: ignore[untyped-decorator]
+@overload(count_trailing_zeros, jit_options={**OPTIONS, "cache": False, "forceinline": True})
 def _overload_count_trailing_zeros(x):  # type: ignore[no-untyped-def]
     def implementation(x):  # type: ignore[no-untyped-def]
         return _trailing(types.int64(x))
@@ -179,7 +184,7 @@ def count_leading_zeros(x: int) -> int:
     return 0 if x < 0 else 64 - x.bit_length()
 
 
-@overload(count_leading_zeros, jit_options={**OPTIONS, "cache": False, "forceinline": True})  # type: ignore[untyped-decorator]
+@overload(count_leading_zeros, jit_options={**OPTIONS, "cache": False, "forceinline": True})
 def _overload_count_leading_zeros(x):  # type: ignore[no-untyped-def]
     def implementation(x):  # type: ignore[no-untyped-def]
         return _leading(types.int64(x))

@@ -7,10 +7,10 @@ from novate.analytics import black76
 
 def compute_greeks(
     forward: float, strike: float, volatility: float, years: float, is_call: bool
-) -> tuple[float, float, float, float, float]:
-    """Return (delta, gamma, vega per 0.01, theta per day, rho per 0.01) of one option."""
+) -> dict[str, float]:
+    """Return delta, gamma, vega per 0.01, theta per day and rho per 0.01 of one option, by name."""
     greeks = black76.compute_greeks(0 if is_call else 1, forward, strike, years, volatility)
-    return tuple(float(value) for value in (greeks.delta, greeks.gamma, greeks.vega, greeks.theta, greeks.rho))  # type: ignore[return-value]
+    return {name: float(getattr(greeks, name)) for name in ("delta", "gamma", "vega", "theta", "rho")}
 
 
 def compute_implied_volatility(

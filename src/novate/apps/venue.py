@@ -170,7 +170,9 @@ class Venue:
         """Answer Ethereum JSON-RPC for the embedded chain, so that any wallet can deposit and claim."""
         body = await request.content.read(CHAIN_REQUEST_BYTES_MAX + 1)
         if len(body) > CHAIN_REQUEST_BYTES_MAX:
-            return web.json_response({"error": {"code": -32600, "message": "the request is too large"}}, status=413)
+            return web.json_response(
+                {"error": {"code": -32600, "message": "the request is too large"}}, status=413
+            )
         answer = await asyncio.to_thread(self.answer_chain, body)
         return web.json_response(answer)
 

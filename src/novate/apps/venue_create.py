@@ -1,10 +1,10 @@
 """Creation of a data directory: keys, the embedded chain, the genesis file and the contracts, in that order.
 
-    DIR/venue.json    settings, written last: a directory without it was not finished
-    DIR/keys/         operator and oracles, mode 0600
-    DIR/manifest.json contracts and chain
-    DIR/journal/      every command     DIR/snapshots/   the last two
-    DIR/published/    what verifiers read, the embedded chain's record included
+DIR/venue.json    settings, written last: a directory without it was not finished
+DIR/keys/         operator and oracles, mode 0600
+DIR/manifest.json contracts and chain
+DIR/journal/      every command     DIR/snapshots/   the last two
+DIR/published/    what verifiers read, the embedded chain's record included
 """
 
 import time
@@ -49,7 +49,9 @@ def create_directory(folder: Path, setup: VenueSetup) -> None:
     Errors     VenueError if the directory is not empty; GenesisError if the set-up breaks the law.
     """
     if folder.exists() and any(folder.iterdir()):
-        unfinished = "" if (folder / CONFIG_NAME).exists() else " (a creation that was not finished; remove it)"
+        unfinished = (
+            "" if (folder / CONFIG_NAME).exists() else " (a creation that was not finished; remove it)"
+        )
         raise VenueError(f"{folder} is not empty{unfinished}")
     (folder / "keys").mkdir(parents=True, mode=0o700)
     (folder / "published").mkdir()

@@ -154,7 +154,11 @@ async def run_deposits(venue: "Venue") -> None:
     while True:
         for deposit in await asyncio.to_thread(lambda: list(watcher.poll())):
             command = make_command(
-                CommandKind.DEPOSIT, 0, deposit.account, cursor=deposit.cursor, amount_atoms=deposit.amount_atoms
+                CommandKind.DEPOSIT,
+                0,
+                deposit.account,
+                cursor=deposit.cursor,
+                amount_atoms=deposit.amount_atoms,
             )
             outcome = None
             while outcome is None:

@@ -49,7 +49,9 @@ def apply_market_command(w: World, command: Record) -> None:
 
 @kernel_inner
 def find_speaker(w: World, command: Record) -> int:
-    """Return the account that a command is about, or NONE if it is nobody's or the account is not open yet. [CMD-3]"""
+    """Return the account that a command is about, or NONE if it is nobody's or the account is not open yet.
+    [CMD-3]
+    """
     kind = command["kind"]
     if kind == CommandKind.DEPOSIT and command["account"] >= w.house[0]["account_count"]:
         return NONE
@@ -84,12 +86,14 @@ def apply_command(w: World, command: Record) -> None:
 
 @kernel
 def apply_commands(w: World, commands: Array, start: int, event_reserve: int) -> int:
-    """Apply commands from `start` until the last, or until the event buffer might not hold the next one's events.
+    """Apply commands from `start` until the last, or until the event buffer might not hold the next one's
+    events.
 
-    Returns the place of the first command not applied. The caller drains the events and comes back with the rest.
+    Returns the place of the first command not applied. The caller drains the events and comes back with the
+    rest.
     """
     for i in range(start, commands.shape[0]):
         if w.house[0]["event_count"] + event_reserve > w.events.shape[0]:
             return i
         apply_command(w, commands[i])
-    return commands.shape[0]
+    return int(commands.shape[0])

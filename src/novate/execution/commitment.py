@@ -1,7 +1,7 @@
 """The state tree as the engine keeps it: only what changed since the last batch is hashed again.
 
-`collect` copies what changed, so that the writer may go on; `compute` hashes the copy and may run in another thread.
-Implements [STATE-1] to [STATE-7].
+`collect` copies what changed, so that the writer may go on; `compute` hashes the copy and may run in another
+thread. Implements [STATE-1] to [STATE-7].
 """
 
 from typing import Any, NamedTuple
@@ -21,7 +21,16 @@ ACCOUNT_DEPTH = 10
 ORDER_DEPTH = 10
 INSTRUMENT_DEPTH = 7
 DOMAIN_ROOT, DOMAIN_ACCOUNT, DOMAIN_ORDER, DOMAIN_INSTRUMENT, DOMAIN_ORACLE, DOMAIN_HOUSE = 1, 2, 3, 4, 5, 6
-ORDER_FIELDS = ("order_id", "account", "instrument", "side", "time_in_force", "price_ticks", "lots", "priority")
+ORDER_FIELDS = (
+    "order_id",
+    "account",
+    "instrument",
+    "side",
+    "time_in_force",
+    "price_ticks",
+    "lots",
+    "priority",
+)
 INSTRUMENT_FIELDS = (
     "underlying",
     "kind",

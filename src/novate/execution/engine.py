@@ -1,7 +1,7 @@
 """The engine: commands in, events out, the same bits every time.
 
-One writer. `apply` turns commands into records, crosses into Numba once, and copies the events out. It knows names and
-addresses, which kernels do not; it knows no clock, no file and no signature.
+One writer. `apply` turns commands into records, crosses into Numba once, and copies the events out. It knows
+names and addresses, which kernels do not; it knows no clock, no file and no signature.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ import numpy as np
 from novate.execution.batch import apply_commands
 from novate.execution.tables import NONE, World, count_events_max, make_world
 from novate.protocol.command import Command, write_row
-from novate.protocol.genesis import Genesis
 from novate.protocol.generated.codes import CommandKind, EventKind
 from novate.protocol.generated.records import COMMAND, SIGNED_BY
+from novate.protocol.genesis import Genesis
 from novate.protocol.instrument import InstrumentTerms, format_instrument_name
 from novate.protocol.signing import Names
 
@@ -96,7 +96,9 @@ class Engine:
         return np.concatenate(parts) if parts else np.zeros(0, self.world.events.dtype)
 
     def find_cut(self, commands: Sequence[Command], start: int) -> int:
-        """Return where to cut, so that no command needs a name or address that an earlier one in its part creates."""
+        """Return where to cut, so that no command needs a name or address that an earlier one in its part
+        creates.
+        """
         for i in range(start, len(commands)):
             command = commands[i]
             new_account = command.kind == CommandKind.DEPOSIT and command.signer not in self.accounts
@@ -105,7 +107,9 @@ class Engine:
         return len(commands)
 
     def resolve_speaker(self, command: Command) -> int:
-        """Return the number that the kernels know the signer by: of the account, the oracle, or 0 for the operator."""
+        """Return the number that the kernels know the signer by: of the account, the oracle, or 0 for the
+        operator.
+        """
         if command.kind == CommandKind.DEPOSIT:
             return self.accounts.get(command.signer, len(self.addresses))
         role = SIGNED_BY[command.kind]
@@ -116,9 +120,11 @@ class Engine:
         return 0 if command.signer == self.genesis.operator else NONE
 
     def apply_part(self, commands: Sequence[Command]) -> list[Events]:
-        """Apply commands that need nothing of each other's names, in as few crossings as the event buffer allows."""
+        """Apply commands that need nothing of each other's names, in as few crossings as the event buffer
+        allows.
+        """
         rows = np.zeros(len(commands), COMMAND)
-        buffer = memoryview(rows).cast("B")
+        buffer = memoryview(rows.view(np.uint8))
         sequence = self.sequence
         for i, command in enumerate(commands):
             write_row(buffer, i * COMMAND.itemsize, command, sequence + 1 + i, self.resolve_speaker(command))

@@ -1,16 +1,19 @@
 """The journal: every command, durable before anything that follows from it leaves the process.
 
-Frames in segment files, group-committed with fdatasync, and a small commit record of two slots that says up to where
-frames were acknowledged. Recovery tells a torn tail (unacknowledged, cut off) from rot (acknowledged, refuse to start).
+Frames in segment files, group-committed with fdatasync, and a small commit record of two slots that says up
+to where frames were acknowledged. Recovery tells a torn tail (unacknowledged, cut off) from rot
+(acknowledged, refuse to start).
 
     DIR/journal/00000001.log   segments, named by their first sequence
     DIR/journal/commit         two slots of one frame each, written in turn
 
-Durability rule: `append` returns after fdatasync of the frames; only then may the caller answer anybody. The commit slot
-of a group is written at once but synced by `flush` when the venue is idle, so one group costs one fdatasync. After a
-power cut under load the slots may therefore name an older frame: rot behind it is still found by the frames that follow.
+Durability rule: `append` returns after fdatasync of the frames; only then may the caller answer anybody. The
+commit slot of a group is written at once but synced by `flush` when the venue is idle, so one group costs
+one fdatasync. After a power cut under load the slots may therefore name an older frame: rot behind it is
+still found by the frames that follow.
 """
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -71,21 +74,32 @@ class Journal:
         self.commit_count = 0
         self.flushed = False
         self.failed = False
-        self.segment = self.open_segment()
         self.commit_file = os.open(folder / COMMIT_NAME, os.O_RDWR | os.O_CREAT, 0o600)
-        self.flush()
+        self.segment = self.open_segment()
         sync_folder(folder)
 
     def open_segment(self) -> int:
-        """Open the last segment for appending, or the first one."""
+        """Open the last segment for appending, or the first one, and record what has been recovered.
+
+        Frames that a killed process wrote but never synced are made durable before the commit record names
+        them. A new journal has its commit record before its first segment, so a crash between the two
+        leaves an empty journal.
+        """
         paths = find_segments(self.folder)
+        if not paths:
+            self.flush()
         path = paths[-1] if paths else self.folder / name_segment(self.position.sequence + 1)
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        segment = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        if paths:
+            os.fdatasync(segment)
+            self.flush()
+        return segment
 
     def append(self, payloads: Sequence[bytes]) -> list[Entry]:
         """Write one frame per payload and return after they are durable.
 
-        Errors     OSError: the state of the disk is unknown, nothing may be acknowledged, and the process must end.
+        Errors     OSError: the state of the disk is unknown, nothing may be acknowledged, and the process
+                   must end.
         """
         if self.failed:
             raise JournalError("the journal failed earlier; restart the process to recover")
@@ -116,15 +130,16 @@ class Journal:
         data = slot.ljust(COMMIT_SLOT_BYTES, b"\0")
         self.commit_count += 1
         self.flushed = False
-        os.pwrite(self.commit_file, data, (self.commit_count % 2) * COMMIT_SLOT_BYTES)
+        if os.pwrite(self.commit_file, data, (self.commit_count % 2) * COMMIT_SLOT_BYTES) != len(data):
+            raise OSError(errno.EIO, "the commit record was written only in part")
 
     def rotate(self) -> None:
         """Begin a new segment when the last one is full."""
         if os.fstat(self.segment).st_size < SEGMENT_BYTES_MAX:
             return
-        os.close(self.segment)
         path = self.folder / name_segment(self.position.sequence + 1)
-        self.segment = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        full, self.segment = self.segment, os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.close(full)
         sync_folder(self.folder)
 
     def flush(self) -> None:
@@ -152,8 +167,8 @@ def find_segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.log"))
 
 
-def read_commit(folder: Path, genesis_hash: bytes) -> int:
-    """Return the last sequence that the commit record says was acknowledged; 0 for a new journal.
+def read_commit(folder: Path, genesis_hash: bytes) -> Position:
+    """Return the last command that the commit record says was acknowledged; sequence 0 for a new journal.
 
     Errors     JournalError if neither slot is whole: two slots never tear together.
     """
@@ -161,25 +176,28 @@ def read_commit(folder: Path, genesis_hash: bytes) -> int:
     if not path.exists() or path.stat().st_size == 0:
         if find_segments(folder):
             raise JournalError(f"{path} is missing, although there are segments")
-        return 0
+        return Position(0, genesis_hash)
     data = path.read_bytes()
-    sequences, problems = [], []
+    found: list[Position] = []
+    problems = []
     for start in range(0, 2 * COMMIT_SLOT_BYTES, COMMIT_SLOT_BYTES):
         slot = data[start : start + COMMIT_SLOT_BYTES]
         try:
             frame = decode_frame(slot, 0, genesis_hash)
             if frame.kind != FRAME_COMMIT or len(slot) != COMMIT_SLOT_BYTES or any(slot[frame.end :]):
                 raise FrameError(start, "the slot holds something else than a commit record")
-            sequences.append(frame.sequence)
+            found.append(Position(frame.sequence, frame.payload))
         except FrameError as error:
             problems.append(f"slot at byte {start}: {error.reason}")
-    if not sequences:
+    if not found:
         raise JournalError(f"{path}: both slots are damaged ({'; '.join(problems)})")
-    return max(sequences)
+    return max(found)
 
 
 def check_commit(folder: Path, genesis_hash: bytes) -> list[str]:
-    """Return what is wrong with the commit record of a journal at rest; nothing if both slots are whole and equal."""
+    """Return what is wrong with the commit record of a journal at rest; nothing if both slots are whole and
+    equal.
+    """
     path = folder / COMMIT_NAME
     data = path.read_bytes() if path.exists() else b""
     if len(data) != 2 * COMMIT_SLOT_BYTES:
@@ -194,17 +212,19 @@ def check_commit(folder: Path, genesis_hash: bytes) -> list[str]:
 
 
 class Scan(NamedTuple):
-    """What recovery found: the entries' last position, and where a torn tail begins (file and offset), if any."""
+    """What recovery found: the entries' last position, and where a torn tail begins (file and offset), if
+    any.
+    """
 
     position: Position
     torn: tuple[Path, int] | None
 
 
-def scan_segments(folder: Path, genesis_hash: bytes, committed: int, entries: list[Entry]) -> Scan:
+def scan_segments(folder: Path, genesis_hash: bytes, committed: Position, entries: list[Entry]) -> Scan:
     """Read every segment, appending its entries, and decide what a bad frame means. [FRAME-4]
 
-    Errors     JournalError for rot: a bad frame at or below the committed sequence, or one with valid frames behind it;
-               for a gap between segments; for a journal that ends before the committed sequence.
+    Errors     JournalError for rot: a bad frame at or below the committed sequence, or one with valid frames
+               behind it; for a gap between segments; for a journal that ends before the committed sequence.
     """
     position = Position(0, genesis_hash)
     paths = find_segments(folder)
@@ -217,31 +237,36 @@ def scan_segments(folder: Path, genesis_hash: bytes, committed: int, entries: li
         try:
             for frame in iterate_frames(data, position.hash):
                 if frame.kind != FRAME_COMMAND or frame.sequence != position.sequence + 1:
-                    raise FrameError(offset, f"expected command {position.sequence + 1}, found {frame.sequence}")
+                    raise FrameError(
+                        offset, f"expected command {position.sequence + 1}, found {frame.sequence}"
+                    )
                 position = Position(frame.sequence, frame.hash)
                 entries.append(Entry(frame.sequence, frame.payload, frame.hash))
                 offset = frame.end
         except FrameError as error:
             survivor = find_frame_after(data, offset)
-            if position.sequence < committed or survivor != -1:
+            if position.sequence < committed.sequence or survivor != -1:
                 behind = f"; a whole frame follows at byte {survivor}" if survivor != -1 else ""
                 raise JournalError(
-                    f"{path} is rotten at byte {offset}, in command {position.sequence + 1}, which was acknowledged: "
-                    f"{error.reason}{behind}. Restore the file from a copy; it will not be cut."
+                    f"{path} is rotten at byte {offset}, in command {position.sequence + 1}, which was "
+                    f"acknowledged: {error.reason}{behind}. Restore the file from a copy; it will not be cut."
                 ) from error
             torn = (path, offset)
-    if position.sequence < committed:
+    if position.sequence < committed.sequence:
         raise JournalError(
-            f"{folder} ends at command {position.sequence}, but command {committed} was acknowledged: "
-            "a file was cut short or rolled back"
+            f"{folder} ends at command {position.sequence}, but command {committed.sequence} was "
+            "acknowledged: a file was cut short or rolled back"
         )
+    if committed.sequence > 0 and entries[committed.sequence - 1].hash != committed.hash:
+        raise JournalError(f"command {committed.sequence} in {folder} is not the one that was acknowledged")
     return Scan(position, torn)
 
 
 def open_journal(folder: Path, genesis_hash: bytes) -> tuple[Journal, list[Entry]]:
     """Recover a journal and open it for appending; returns it and everything it holds.
 
-    A torn tail, never acknowledged, is cut off. Anything else that is wrong raises JournalError and changes nothing.
+    A torn tail, never acknowledged, is cut off. Anything else that is wrong raises JournalError and changes
+    nothing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     committed = read_commit(folder, genesis_hash)
@@ -264,6 +289,8 @@ def read_journal(folder: Path, genesis_hash: bytes) -> Iterator[Entry]:
     scan = scan_segments(folder, genesis_hash, committed, entries)
     if scan.torn is not None:
         raise JournalError(f"{scan.torn[0]} has a torn tail at byte {scan.torn[1]}")
-    if scan.position.sequence != committed:
-        raise JournalError(f"the journal ends at {scan.position.sequence}, its commit record at {committed}")
+    if scan.position != committed:
+        raise JournalError(
+            f"the journal ends at {scan.position.sequence}, its commit record at {committed.sequence}"
+        )
     yield from entries

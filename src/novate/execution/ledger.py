@@ -1,7 +1,8 @@
-"""Positions, portfolios and orders of an account: every change to what it holds or has open passes through here.
+"""Positions, portfolios and orders of an account: every change to what it holds or has open passes through
+here.
 
-Each step takes away a position's old contribution to the portfolio's sums and adds the new one, so an order costs the
-same whatever the account already has. Uses the law's leaves of margin and novation.
+Each step takes away a position's old contribution to the portfolio's sums and adds the new one, so an order
+costs the same whatever the account already has. Uses the law's leaves of margin and novation.
 """
 
 from novate.execution.order_book import append_order, find_slot, put_slot, remove_entry, unlink_order
@@ -31,7 +32,7 @@ def get_direction(side: int) -> int:
 @kernel_inner
 def make_position_key(w: World, account: int, instrument: int) -> int:
     """Return the key of (account, instrument) in the position table."""
-    return account * w.instruments.shape[0] + instrument + 1
+    return int(account * w.instruments.shape[0] + instrument + 1)
 
 
 @kernel_inner
@@ -64,7 +65,7 @@ def open_position(w: World, account: int, instrument: int) -> int:
         w.positions[first]["prev_in_account"] = slot
     w.accounts[account]["first_position"] = slot
     put_slot(w.position_entries, make_position_key(w, account, instrument), slot)
-    return slot
+    return int(slot)
 
 
 @kernel_inner
@@ -108,7 +109,9 @@ def add_position_sums(w: World, slot: int, sign: int) -> None:
 
 @kernel_inner
 def change_open_lots(w: World, slot: int, side: int, price_ticks: int, lots: int) -> None:
-    """Add `lots` open lots (negative: remove them) at a price to a position's account. [MARGIN-3] to [MARGIN-7]"""
+    """Add `lots` open lots (negative: remove them) at a price to a position's account. [MARGIN-3] to
+    [MARGIN-7]
+    """
     position = w.positions[slot]
     account, number = position["account"], position["instrument"]
     instrument = w.instruments[number]
@@ -192,7 +195,7 @@ def take_order_slot(w: World) -> int:
     house["free_order_count"] -= 1
     slot = w.free_orders[house["free_order_count"]]
     house["order_high"] = max(house["order_high"], slot + 1)
-    return slot
+    return int(slot)
 
 
 @kernel_inner
@@ -228,7 +231,7 @@ def compute_equity(w: World, account: int) -> int:
     equity = w.accounts[account]["cash_atoms"]
     for u in range(w.markets.shape[0]):
         equity += w.portfolios[account, u]["value_atoms"] - w.portfolios[account, u]["cost_atoms"]
-    return equity
+    return int(equity)
 
 
 @kernel

@@ -104,7 +104,7 @@ def open_series(w: World, underlying: int, expiry_ns: int) -> int:
     w.house[0]["series_count"] += 1
     w.series[number]["underlying"] = underlying
     w.series[number]["expiry_ns"] = expiry_ns
-    return number
+    return int(number)
 
 
 @kernel_inner
@@ -141,7 +141,9 @@ def apply_list(w: World, command: Record) -> None:
 
 @kernel_inner
 def advance_sums(w: World, underlying: int, time_ns: int) -> None:
-    """Add the time since the last advance to the sums of every live series, at the index of before. [EXPIRY-1]"""
+    """Add the time since the last advance to the sums of every live series, at the index of before.
+    [EXPIRY-1]
+    """
     market = w.markets[underlying]
     if market["index_atoms"] == 0:
         return
@@ -239,7 +241,9 @@ def verify_surface(w: World, number: int, command: Record) -> Code:
 
 @kernel_inner
 def find_neighbour(w: World, number: int, later: bool) -> int:
-    """Return the nearest unexpired series with a surface before (or after) a series in its underlying, or NONE."""
+    """Return the nearest unexpired series with a surface before (or after) a series in its underlying, or
+    NONE.
+    """
     expiry_ns, underlying = w.series[number]["expiry_ns"], w.series[number]["underlying"]
     nearest = NONE
     for s in range(w.house[0]["series_count"]):

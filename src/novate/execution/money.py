@@ -54,13 +54,14 @@ def apply_deposit(w: World, command: Record) -> None:
 
 @kernel
 def compute_withdrawable(w: World, account: int) -> int:
-    """Return what an account could withdraw: cash, and equity without unrealised gains above the margin. [CASH-2]
+    """Return what an account could withdraw: cash, and equity without unrealised gains above the margin.
+    [CASH-2]
 
     Rounding   none; never below zero.
     """
     free = compute_equity(w, account) - max(0, compute_unrealised(w, account))
     free -= compute_account_initial(w, account, NONE)
-    return max(0, min(free, w.accounts[account]["cash_atoms"]))
+    return int(max(0, min(free, w.accounts[account]["cash_atoms"])))
 
 
 @kernel_inner

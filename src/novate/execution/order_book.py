@@ -1,14 +1,22 @@
 """Price-time books in flat arrays: a three-level bitmap of occupied ticks, and levels found by hashing.
 
-A level is a record with an intrusive FIFO of order slots. Finding the next price takes at most three bit scans whatever
-the gap; adding, filling or removing an order touches one level and its neighbours. Open-addressing tables delete by
-backward shift, so they never slow down. Nothing here decides what is lawful.
+A level is a record with an intrusive FIFO of order slots. Finding the next price takes at most three bit
+scans whatever the gap; adding, filling or removing an order touches one level and its neighbours. Open-
+addressing tables delete by backward shift, so they never slow down. Nothing here decides what is lawful.
 """
 
 from novate.execution.tables import LEVEL_TICK_BITS, NONE, Array, World
-from novate.kernel import count_leading_zeros, count_trailing_zeros, kernel, kernel_inline, kernel_inner, mul_shift_floor
+from novate.kernel import (
+    count_leading_zeros,
+    count_trailing_zeros,
+    kernel,
+    kernel_inline,
+    kernel_inner,
+    mul_shift_floor,
+)
 
-# Multiplying by this odd number near 2**61 / golden ratio and taking bits 40 and up spreads neighbouring keys.
+# Multiplying by this odd number near 2**61 / golden ratio and taking bits 40 and up spreads neighbouring
+# keys.
 SPREAD = 1_425_089_352_415_399_815
 SPREAD_SHIFT = 40
 

@@ -1,4 +1,6 @@
-"""Recovery: from a journal (and a snapshot, if one fits) back to the engine of the last acknowledged command."""
+"""Recovery: from a journal (and a snapshot, if one fits) back to the engine of the last acknowledged
+command.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +21,9 @@ Progress = Callable[[int, int], None]
 
 
 class Recovered(NamedTuple):
-    """A venue's execution layer, ready to go on. `batches` are those sealed after the snapshot, `entries` everything."""
+    """A venue's execution layer, ready to go on. `batches` are those sealed after the snapshot, `entries`
+    everything.
+    """
 
     engine: Engine
     journal: Journal
@@ -61,7 +65,9 @@ def recover(
 def load_newest(
     genesis: Genesis, folder: Path | None, entries: list[Entry], notes: list[str]
 ) -> tuple[Engine, SnapshotHead | None]:
-    """Return an engine filled from the newest snapshot that is whole and belongs to this journal, or an empty one."""
+    """Return an engine filled from the newest snapshot that is whole and belongs to this journal, or an
+    empty one.
+    """
     for path in find_snapshots(folder) if folder is not None else []:
         engine = Engine(genesis)
         try:
@@ -70,7 +76,7 @@ def load_newest(
             notes.append(str(error))
             continue
         sequence = head.position.sequence
-        if sequence <= len(entries) and entries[sequence - 1].hash == head.position.hash:
+        if 0 < sequence <= len(entries) and entries[sequence - 1].hash == head.position.hash:
             return engine, head
         notes.append(f"{path} does not belong to this journal")
     return Engine(genesis), None

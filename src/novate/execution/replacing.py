@@ -1,7 +1,7 @@
 """REPLACE: a smaller size at the same price keeps its place, everything else is a new order under the old id.
 
-The check of the new order must not see the old one, so the old order's lots are lifted out of the sums, the new order is
-judged, and the old one is put back exactly if it fails. Implements [MATCH-8].
+The check of the new order must not see the old one, so the old order's lots are lifted out of the sums, the
+new order is judged, and the old one is put back exactly if it fails. Implements [MATCH-8].
 """
 
 from typing import Any
@@ -36,7 +36,9 @@ def verify_replace(w: World, slot: int, command: Record) -> Code:
         return code
     # The sums are exact integers, so lifting the old order out and putting it back changes nothing.
     change_open_lots(w, order["position"], side, order["price_ticks"], -lots)
-    time_in_force = TimeInForce.POST_ONLY if order["time_in_force"] == TimeInForce.POST_ONLY else TimeInForce.GTC
+    time_in_force = (
+        TimeInForce.POST_ONLY if order["time_in_force"] == TimeInForce.POST_ONLY else TimeInForce.GTC
+    )
     code = verify_risk(
         w, order["account"], number, side, time_in_force, command["lots"], command["price_ticks"]
     )

@@ -1,7 +1,7 @@
 """Sealing: a batch header is made of the commands since the last SEAL and the state they led to.
 
-A Sealer is fed every applied command in order, live or from the journal, so a restart makes the same headers again.
-Implements [SEAL-1] and [HEADER-1].
+A Sealer is fed every applied command in order, live or from the journal, so a restart makes the same headers
+again. Implements [SEAL-1] and [HEADER-1].
 """
 
 from collections.abc import Sequence
@@ -79,7 +79,9 @@ class Sealer:
         return batch
 
     def close(self, batch: OpenBatch) -> SealedBatch:
-        """Compute the roots of a batch; batches must be closed in order, and may be closed in another thread."""
+        """Compute the roots of a batch; batches must be closed in order, and may be closed in another
+        thread.
+        """
         roots = self.commitment.compute(batch.changes)
         header = BatchHeader(
             number=batch.number,

@@ -1,5 +1,5 @@
-"""The sequencer: one writer that gives each command its number and its time, makes it durable, applies it, and only then
-lets anyone know.
+"""The sequencer: one writer that gives each command its number and its time, makes it durable, applies it,
+and only then lets anyone know.
 
     submit -> bounded queue -> [ stamp, encode, append + fdatasync ] -> apply in Numba -> listeners -> callers
 
@@ -61,8 +61,8 @@ Listener = Callable[[list[Outcome]], None]
 class Sequencer:
     """The only code that feeds an engine. Signatures must have been checked before `submit`.
 
-    A failure to write or to apply leaves memory and disk in doubt, so the process ends at once and recovers from the
-    journal: `on_failure` is that end.
+    A failure to write or to apply leaves memory and disk in doubt, so the process ends at once and recovers
+    from the journal: `on_failure` is that end.
     """
 
     def __init__(
@@ -122,7 +122,9 @@ class Sequencer:
                 else:
                     await self.serve_group()
         except Exception:
-            log.critical("the sequencer failed; the process ends and recovers from its journal", exc_info=True)
+            log.critical(
+                "the sequencer failed; the process ends and recovers from its journal", exc_info=True
+            )
             self.on_failure()
 
     async def wait_idle(self) -> None:
@@ -138,7 +140,7 @@ class Sequencer:
     def take_group(self) -> list[tuple[Command, "asyncio.Future[Outcome]"]]:
         """Take queued commands, up to a SEAL: the batch is copied before anything after it is applied."""
         now_ns = max(self.clock_ns(), self.engine.time_ns)
-        group = []
+        group: list[tuple[Command, asyncio.Future[Outcome]]] = []
         while self.queue and len(group) < GROUP_LENGTH_MAX:
             command, future = self.queue.popleft()
             group.append((command._replace(time_ns=now_ns), future))
@@ -154,7 +156,9 @@ class Sequencer:
         begun = time.perf_counter_ns()
         entries = await asyncio.get_running_loop().run_in_executor(self.disk, self.journal.append, payloads)
         synced = time.perf_counter_ns()
-        assert entries[0].sequence == self.engine.sequence + 1, "Invariant [CMD-1]: journal and engine count alike."
+        assert entries[0].sequence == self.engine.sequence + 1, (
+            "Invariant [CMD-1]: journal and engine count alike."
+        )
         events = split_events(self.engine.apply(commands))
         self.count(commands, synced - begun, time.perf_counter_ns() - synced)
         outcomes = [

@@ -1,8 +1,10 @@
-"""Snapshots: the used part of every table in one checked file, so that a restart replays only the tail of the journal.
+"""Snapshots: the used part of every table in one checked file, so that a restart replays only the tail of
+the journal.
 
-Books, hash tables and free stacks' contents beyond their tops are rebuilt from the orders and positions. A snapshot names
-the command it follows and that command's frame hash; one that does not fit the journal, or is damaged, is passed over
-for an older one. Written to a temporary name, synced, renamed; the last two are kept.
+Books, hash tables and free stacks' contents beyond their tops are rebuilt from the orders and positions. A
+snapshot names the command it follows and that command's frame hash; one that does not fit the journal, or is
+damaged, is passed over for an older one. Written to a temporary name, synced, renamed; the last two are
+kept.
 """
 
 import os
@@ -21,7 +23,9 @@ from novate.protocol.frame import PAYLOAD_BYTES_MAX, FrameError, encode_frame, i
 
 FRAME_SNAPSHOT = 6
 KEPT = 2
-HEAD = struct.Struct("<Q32s32sQ")  # sequence, frame hash, state root of the last sealed batch, number of addresses
+HEAD = struct.Struct(
+    "<Q32s32sQ"
+)  # sequence, frame hash, state root of the last sealed batch, number of addresses
 
 # Each table and the field of the house that says how many of its rows are in use.
 COUNTED = {

@@ -1,16 +1,16 @@
 """The engine's state: preallocated arrays of records, indices for links, nothing on the Python heap.
 
-A snapshot is these arrays. `World` crosses into Numba once per batch. Memory grows with the genesis limits; pages that no
-account, order or instrument has used are never touched.
+A snapshot is these arrays. `World` crosses into Numba once per batch. Memory grows with the genesis limits;
+pages that no account, order or instrument has used are never touched.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from novate.protocol.genesis import UNDERLYING_NAMES, Genesis
 from novate.protocol.generated import constants
 from novate.protocol.generated.records import EVENT
+from novate.protocol.genesis import UNDERLYING_NAMES, Genesis
 from novate.protocol.margin import PORTFOLIO
 from novate.protocol.novation import POSITION
 from novate.protocol.oracle import INDEX_REPORT, SURFACE
@@ -40,22 +40,38 @@ INSTRUMENT = integers(
     "mark_atoms", "notional_atoms", "taker_fee_atoms", "maker_fee_atoms", "settlement_atoms",
     "total_volatility_x48", "forward_atoms", "dirty",
 )  # fmt: skip
-MARKET = integers(
-    *UNDERLYING_NAMES, "index_atoms", "confidence_e6", "index_time_ns", "advanced_ns", "dirty"
-)
+MARKET = integers(*UNDERLYING_NAMES, "index_atoms", "confidence_e6", "index_time_ns", "advanced_ns", "dirty")
 SERIES = integers(
-    "underlying", "expiry_ns", "expired", "has_surface", *[name for name in SURFACE.names or ()],
+    "underlying", "expiry_ns", "expired", "has_surface", *(SURFACE.names or ()),
     "reference_index_atoms", "variance_time_ns", "twap_sum", "twap_ms",
 )  # fmt: skip
 HOUSE = integers(
-    "sequence", "time_ns", "next_order_id", "fees_atoms", "deposit_cursor", "deposited_atoms", "withdrawn_atoms",
-    "withdrawal_count", "batch", "operator_nonce", "account_count", "instrument_count", "series_count",
-    "free_order_count", "free_position_count", "order_high", "position_high", "event_count", "quorum",
-)  # fmt: skip
+    "sequence",
+    "time_ns",
+    "next_order_id",
+    "fees_atoms",
+    "deposit_cursor",
+    "deposited_atoms",
+    "withdrawn_atoms",
+    "withdrawal_count",
+    "batch",
+    "operator_nonce",
+    "account_count",
+    "instrument_count",
+    "series_count",
+    "free_order_count",
+    "free_position_count",
+    "order_high",
+    "position_high",
+    "event_count",
+    "quorum",
+)
 
 
 class World(NamedTuple):
-    """Every table of the engine; shapes use A accounts, U underlyings, I instruments, S series, O orders, P positions."""
+    """Every table of the engine; shapes use A accounts, U underlyings, I instruments, S series, O orders, P
+    positions.
+    """
 
     house: Array  # HOUSE[1]
     parameters: Array  # PARAMETERS[1]
@@ -92,7 +108,9 @@ def count_slots(capacity: int) -> int:
 
 
 def count_events_max(genesis: Genesis) -> int:
-    """Return how many events one command can cause: an expiry that ends every order and settles every position."""
+    """Return how many events one command can cause: an expiry that ends every order and settles every
+    position.
+    """
     limits = genesis.limits
     return 64 + 2 * limits["orders"] + limits["positions"] + limits["instruments"]
 

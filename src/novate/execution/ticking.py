@@ -114,7 +114,10 @@ def mark_option(w: World, number: int, time_ns: int) -> int:
     market = w.markets[instrument["underlying"]]
     time_left_ns = max(0, series["expiry_ns"] - time_ns)
     forward = compute_forward_atoms(
-        series["forward_atoms"], market["index_atoms"], series["reference_index_atoms"], market["index_atoms_max"]
+        series["forward_atoms"],
+        market["index_atoms"],
+        series["reference_index_atoms"],
+        market["index_atoms_max"],
     )
     volatility = compute_option_total_volatility_x48(
         series["svi_a_x48"],
@@ -146,7 +149,9 @@ def mark_option(w: World, number: int, time_ns: int) -> int:
 
 @kernel_inner
 def mark_instrument(w: World, number: int, time_ns: int) -> bool:
-    """Renew mark, rows, notional and fees of an open instrument; False if it has no surface yet. [MARK-1] to [MARK-3]"""
+    """Renew mark, rows, notional and fees of an open instrument; False if it has no surface yet. [MARK-1]
+    to [MARK-3]
+    """
     instrument = w.instruments[number]
     market = w.markets[instrument["underlying"]]
     lots_per_unit = instrument["lots_per_unit"]

@@ -1,6 +1,7 @@
 """Placing, matching, replacing and cancelling orders, in the order of checks that the law lists.
 
-Every check comes before the first write. Implements [MATCH-1] to [MATCH-9] with the leaves of margin and novation.
+Every check comes before the first write. Implements [MATCH-1] to [MATCH-9] with the leaves of margin and
+novation.
 """
 
 from typing import Any
@@ -31,7 +32,12 @@ from novate.protocol.generated.codes import (
     Side,
     TimeInForce,
 )
-from novate.protocol.generated.constants import GROSS_LOTS_MAX, OPEN_ORDER_COUNT_MAX, ORDER_LOTS_MAX, PRICE_TICKS_MAX
+from novate.protocol.generated.constants import (
+    GROSS_LOTS_MAX,
+    OPEN_ORDER_COUNT_MAX,
+    ORDER_LOTS_MAX,
+    PRICE_TICKS_MAX,
+)
 from novate.protocol.margin import compute_initial_with_order
 from novate.protocol.oracle import is_stale
 
@@ -99,7 +105,9 @@ def is_crossing(w: World, number: int, side: int, price_ticks: int) -> bool:
 def verify_risk(
     w: World, account: int, number: int, side: int, time_in_force: int, lots: int, price_ticks: int
 ) -> Code:
-    """Check the gross limit, post-only and the initial margin with the order open at its full size. [MARGIN-8] [MARGIN-9]"""
+    """Check the gross limit, post-only and the initial margin with the order open at its full size.
+    [MARGIN-8] [MARGIN-9]
+    """
     instrument = w.instruments[number]
     underlying = instrument["underlying"]
     portfolio = w.portfolios[account, underlying]
@@ -150,7 +158,12 @@ def verify_room(w: World, account: int, number: int) -> Code:
 def verify_place(w: World, command: Record) -> Code:
     """Return the code of a PLACE whose account is authentic. [MATCH-1]"""
     side, time_in_force = command["side"], command["time_in_force"]
-    if side < Side.BUY or side > Side.SELL or time_in_force < TimeInForce.GTC or time_in_force > TimeInForce.POST_ONLY:
+    if (
+        side < Side.BUY
+        or side > Side.SELL
+        or time_in_force < TimeInForce.GTC
+        or time_in_force > TimeInForce.POST_ONLY
+    ):
         return Code.COMMAND_MALFORMED
     number, lots, price_ticks = command["instrument"], command["lots"], command["price_ticks"]
     code = verify_terms(w, number, lots, price_ticks, command["time_ns"])
@@ -171,7 +184,9 @@ def fill_maker(w: World, maker_slot: int, taker_position: int, order_id: int, lo
     instrument = w.instruments[number]
     maker_side, maker_position = maker["side"], maker["position"]
     maker_id, maker_account = maker["order_id"], maker["account"]
-    assert lots > 0 and lots <= maker["lots"]  # Invariant [MATCH-3]: a fill is no larger than either order.
+    # Invariant [MATCH-3]: a fill is positive and no larger than what the maker has left.
+    assert lots > 0
+    assert lots <= maker["lots"]
     taker_fee = lots * instrument["taker_fee_atoms"]
     maker_fee = lots * instrument["maker_fee_atoms"]
     change_open_lots(w, maker_position, maker_side, price_ticks, -lots)
@@ -197,7 +212,15 @@ def fill_maker(w: World, maker_slot: int, taker_position: int, order_id: int, lo
 
 @kernel_inner
 def emit_order(
-    w: World, kind: int, account: int, order_id: int, number: int, side: int, price_ticks: int, lots: int, reason: int
+    w: World,
+    kind: int,
+    account: int,
+    order_id: int,
+    number: int,
+    side: int,
+    price_ticks: int,
+    lots: int,
+    reason: int,
 ) -> None:
     """Append an event that tells of one order."""
     event = emit(w, kind)
@@ -212,7 +235,14 @@ def emit_order(
 
 @kernel_inner
 def match_order(
-    w: World, account: int, order_id: int, number: int, side: int, time_in_force: int, price_ticks: int, lots: int
+    w: World,
+    account: int,
+    order_id: int,
+    number: int,
+    side: int,
+    time_in_force: int,
+    price_ticks: int,
+    lots: int,
 ) -> None:
     """Match an accepted order, then rest or end what is left. [MATCH-3] [MATCH-4] [MATCH-5]"""
     taker_position = open_position(w, account, number)

@@ -1,6 +1,7 @@
 """Reads of the engine's state for people and programs: plain integers, no kernel's record leaves this file.
 
-Nothing here changes the state, and nothing here is the law: it calls the same margin functions and shapes the answers.
+Nothing here changes the state, and nothing here is the law: it calls the same margin functions and shapes
+the answers.
 """
 
 from typing import NamedTuple
@@ -166,7 +167,9 @@ def read_positions(engine: Engine, account: int) -> list[PositionView]:
         instrument, lots = int(record["instrument"]), int(record["lots"])
         mark = int(engine.world.instruments[instrument]["mark_atoms"])
         opened = int(record["open_buy_lots"]), int(record["open_sell_lots"])
-        positions.append(PositionView(instrument, lots, int(record["cost_atoms"]), *opened, mark, lots * mark))
+        positions.append(
+            PositionView(instrument, lots, int(record["cost_atoms"]), *opened, mark, lots * mark)
+        )
         slot = int(record["next_in_account"])
     return sorted(positions)
 
@@ -177,7 +180,9 @@ def read_maintenance(engine: Engine, account: int) -> int:
     total = 0
     for u in range(len(engine.genesis.underlyings)):
         total += int(
-            compute_maintenance_margin(world.portfolios[account, u], world.pnl[account, u], world.parameters[0])
+            compute_maintenance_margin(
+                world.portfolios[account, u], world.pnl[account, u], world.parameters[0]
+            )
         )
     return total
 

@@ -1,4 +1,6 @@
-"""Warm-up: compile or load every kernel before the first order, on a throw-away venue, and tell how far it is."""
+"""Warm-up: compile or load every kernel before the first order, on a throw-away venue, and tell how far it
+is.
+"""
 
 import time
 from collections.abc import Callable
@@ -23,7 +25,7 @@ ACTOR = b"\x01" * 20
 Progress = Callable[[int, int], None]
 
 
-class CompileListener(numba_event.Listener):
+class CompileListener(numba_event.Listener):  # type: ignore[misc]
     """Counts finished compilations."""
 
     def __init__(self, progress: Progress) -> None:
@@ -64,7 +66,9 @@ def make_small_genesis() -> bytes:
         ),
         1000,
     )
-    parameters |= dict.fromkeys(("observation_skew_ns", "observation_age_ns_max", "index_age_ns_max"), HOUR_NS)
+    parameters |= dict.fromkeys(
+        ("observation_skew_ns", "observation_age_ns_max", "index_age_ns_max"), HOUR_NS
+    )
     document = {
         "version": 1,
         "chain_id": 1,
@@ -80,9 +84,13 @@ def make_small_genesis() -> bytes:
 
 
 def make_commands() -> list[Command]:
-    """Return commands that reach every kernel of the engine: the first call compiles whatever it can reach."""
+    """Return commands that reach every kernel of the engine: the first call compiles all it can reach."""
     deposit = make_command(CommandKind.DEPOSIT, START_NS, ACTOR, cursor=1, amount_atoms=10**12)
-    return [deposit, make_command(CommandKind.TICK, START_NS), make_command(CommandKind.SEAL, START_NS, batch=1)]
+    return [
+        deposit,
+        make_command(CommandKind.TICK, START_NS),
+        make_command(CommandKind.SEAL, START_NS, batch=1),
+    ]
 
 
 def warm_up(progress: Progress = lambda done, total: None) -> float:

@@ -1,6 +1,7 @@
 """Commands as bytes: the payload of a frame, and the record that kernels read.
 
-A payload is refused unless re-encoding it gives the same bytes, so one command has one encoding. Implements [CMD-4].
+A payload is refused unless re-encoding it gives the same bytes, so one command has one encoding. Implements
+[CMD-4].
 """
 
 import struct
@@ -20,7 +21,8 @@ class CommandError(ValueError):
 
 
 class Command(NamedTuple):
-    """One command. `values` follow COMMAND_FIELDS of its kind; `signer` and `signature` are empty if it has none.
+    """One command. `values` follow COMMAND_FIELDS of its kind; `signer` and `signature` are empty if it has
+    none.
 
     For DEPOSIT, `signer` is the address of the account that the vault's event names.
     """
@@ -91,7 +93,9 @@ class RowFormat(NamedTuple):
 
 
 def make_row_format(kind: CommandKind) -> RowFormat:
-    """Return the layout that writes kind, sequence, time, account and the kind's values, and zeros elsewhere."""
+    """Return the layout that writes kind, sequence, time, account and the kind's values, and zeros
+    elsewhere.
+    """
     assert COMMAND.names is not None
     given = ("kind", "sequence", "time_ns", "account", *COMMAND_FIELDS[kind])
     present = [name for name in COMMAND.names if name in given]
@@ -105,4 +109,6 @@ ROW_FORMAT = {kind: make_row_format(kind) for kind in CommandKind}
 def write_row(buffer: memoryview, offset: int, command: Command, sequence: int, account: int) -> None:
     """Write a command into the bytes of a COMMAND record at `offset`."""
     layout, pick = ROW_FORMAT[command.kind]
-    layout.pack_into(buffer, offset, *pick((command.kind, sequence, command.time_ns, account, *command.values)))
+    layout.pack_into(
+        buffer, offset, *pick((command.kind, sequence, command.time_ns, account, *command.values))
+    )

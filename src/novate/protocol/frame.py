@@ -1,8 +1,9 @@
-"""Frames: the one on-disk shape of everything that must not rot - journal, published commands, batches, chain.
+"""Frames: the one on-disk shape of everything that must not rot - journal, published commands, batches,
+chain.
 
-A frame is magic, kind, version, sequence, length, a checksum of those, the payload, and a Keccak-256 hash over the
-previous frame's hash and all of the above. Frames lie back to back, so the 32 bytes before a frame are the hash it
-chains to. Nothing here touches a file. Implements [FRAME-1] to [FRAME-4].
+A frame is magic, kind, version, sequence, length, a checksum of those, the payload, and a Keccak-256 hash
+over the previous frame's hash and all of the above. Frames lie back to back, so the 32 bytes before a frame
+are the hash it chains to. Nothing here touches a file. Implements [FRAME-1] to [FRAME-4].
 """
 
 import struct
@@ -90,7 +91,8 @@ def iterate_frames(buffer: bytes | memoryview, previous_hash: bytes, offset: int
 def find_frame_after(buffer: bytes, offset: int) -> int:
     """Return the offset of a valid frame that starts after `offset`, or -1.
 
-    A frame chains to the 32 bytes before it, so one that survived can be recognised behind a rotten neighbour. [FRAME-4]
+    A frame chains to the 32 bytes before it, so one that survived can be recognised behind a rotten
+    neighbour. [FRAME-4]
     """
     position = buffer.find(MAGIC, offset + 1)
     while position != -1:

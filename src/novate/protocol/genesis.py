@@ -1,7 +1,8 @@
 """The genesis file: who may speak, which underlyings exist, every limit and every margin parameter.
 
-Its bytes are canonical JSON, and their Keccak-256 is what the command log and the settlement contract begin with, so a
-venue cannot change a parameter without becoming another venue. Implements [GENESIS-1] and [UNIT-6].
+Its bytes are canonical JSON, and their Keccak-256 is what the command log and the settlement contract begin
+with, so a venue cannot change a parameter without becoming another venue. Implements [GENESIS-1] and
+[UNIT-6].
 """
 
 import json
@@ -34,7 +35,13 @@ UNDERLYING_NAMES = (
     "perpetual_lots_per_unit",
     "perpetual_tick_atoms",
 )
-LIMIT_MAX = {"accounts": 1 << 20, "orders": 1 << 20, "positions": 1 << 22, "instruments": 1 << 14, "series": 1 << 10}
+LIMIT_MAX = {
+    "accounts": 1 << 20,
+    "orders": 1 << 20,
+    "positions": 1 << 22,
+    "instruments": 1 << 14,
+    "series": 1 << 10,
+}
 PARAMETERS = np.dtype([(name, np.int64) for name in PARAMETER_NAMES])
 UNDERLYING = np.dtype([(name, np.int64) for name in UNDERLYING_NAMES])
 
@@ -110,12 +117,17 @@ def read_document(raw: bytes, document: dict[str, Any]) -> Genesis:
     require(1 <= len(underlyings) <= constants.UNDERLYING_COUNT_MAX, "underlyings must number 1 to 8")
     require(len({u.name for u in underlyings}) == len(underlyings), "underlyings must have distinct names")
     limits = {name: read_integer(document["limits"][name], name, 1, LIMIT_MAX[name]) for name in LIMIT_NAMES}
-    parameters = {name: read_integer(document["parameters"][name], name, 0, 1 << 50) for name in PARAMETER_NAMES}
+    parameters = {
+        name: read_integer(document["parameters"][name], name, 0, 1 << 50) for name in PARAMETER_NAMES
+    }
     for name in PARAMETER_NAMES:
         if name.endswith("_e6"):
             require(parameters[name] <= constants.E6, f"{name} must not exceed 1000000")
     require(1 <= parameters["basis_shift_e6"] < constants.E6, "basis_shift_e6 must be between 0 and 1000000")
-    require(parameters["maker_fee_e6"] <= parameters["taker_fee_e6"], "the maker fee must not exceed the taker fee")
+    require(
+        parameters["maker_fee_e6"] <= parameters["taker_fee_e6"],
+        "the maker fee must not exceed the taker fee",
+    )
     return Genesis(
         raw,
         keccak256(raw),
@@ -142,7 +154,10 @@ def read_underlying(row: dict[str, Any]) -> Underlying:
         require(underlying.index_atoms_max <= bound, f"{name}: a lot must be worth at most 2**34 atoms")
     for tick_atoms in (underlying.option_tick_atoms, underlying.perpetual_tick_atoms):
         bound = constants.LOT_VALUE_ATOMS_MAX * 2
-        require(tick_atoms * constants.PRICE_TICKS_MAX <= bound, f"{name}: the last tick must be at most 2**35 atoms")
+        require(
+            tick_atoms * constants.PRICE_TICKS_MAX <= bound,
+            f"{name}: the last tick must be at most 2**35 atoms",
+        )
     return underlying
 
 

@@ -1,7 +1,7 @@
 """Instrument names: `BTC_USDC-27MAR26-80000-C`, `BTC_USDC-PERPETUAL`, as in Deribit's linear contracts.
 
-A name is a function of (underlying, kind, strike, expiry) and back; it is what a signer reads, so it must be unique.
-Strikes of less than one dollar, or with cents, write the decimal point as `d`. Implements [LIST-1].
+A name is a function of (underlying, kind, strike, expiry) and back; it is what a signer reads, so it must be
+unique. Strikes of less than one dollar, or with cents, write the decimal point as `d`. Implements [LIST-1].
 """
 
 from typing import NamedTuple
@@ -16,7 +16,9 @@ EXPIRY_TIME_OF_DAY_NS = 8 * 3600 * NS_PER_S  # 08:00 UTC, when a name shows no t
 
 
 class InstrumentTerms(NamedTuple):
-    """What makes an instrument: `underlying` is its number in the genesis file; strike and expiry are 0 for perpetuals."""
+    """What makes an instrument: `underlying` is its number in the genesis file; strike and expiry are 0 for
+    perpetuals.
+    """
 
     underlying: int
     kind: int
@@ -43,7 +45,9 @@ def compute_civil_date(days: int) -> tuple[int, int, int]:
 
 
 def format_expiry(expiry_ns: int) -> str:
-    """Return `27MAR26`, or `27MAR26T0930` (with seconds if any) for an expiry at another time than 08:00 UTC."""
+    """Return `27MAR26`, or `27MAR26T0930` (with seconds if any) for an expiry at another time than 08:00
+    UTC.
+    """
     days = div_floor(expiry_ns, NS_PER_DAY)
     year, month, day = compute_civil_date(days)
     text = f"{day}{MONTHS[month - 1]}{str(year)[-2:]}"

@@ -1,8 +1,8 @@
 """Margin: the scenario fold, open orders at their exact worst, contingencies, and the two requirements.
 
-One portfolio is one account in one underlying: two vectors of 32 numbers and a record of sums. Every function takes the
-few leaves one step touches. Implements [MARGIN-1] to [MARGIN-9]; docs/law/margin.md has the formulas, docs/law/units.md
-the bit budget.
+One portfolio is one account in one underlying: two vectors of 32 numbers and a record of sums. Every
+function takes the few leaves one step touches. Implements [MARGIN-1] to [MARGIN-9]; docs/law/margin.md has
+the formulas, docs/law/units.md the bit budget.
 """
 
 from typing import Any
@@ -104,7 +104,13 @@ def compute_worst_lots(lots: int, open_buy_lots: int, open_sell_lots: int) -> in
 
 @kernel
 def add_contingency(
-    portfolio: Record, kind: int, lots: int, open_buy_lots: int, open_sell_lots: int, notional_atoms: int, sign: int
+    portfolio: Record,
+    kind: int,
+    lots: int,
+    open_buy_lots: int,
+    open_sell_lots: int,
+    notional_atoms: int,
+    sign: int,
 ) -> None:
     """Add (sign +1) or take away (sign -1) what one position and its open orders contribute to the sums.
 
@@ -201,7 +207,7 @@ def compute_maintenance_margin(portfolio: Record, pnl: Array, parameters: Record
     total = mul_ratio_ceil_e6(compute_scan_held(pnl), MAINTENANCE_SCAN_E6) + portfolio["basis_held_atoms"]
     total += mul_ratio_ceil_e6(portfolio["futures_held_atoms"], parameters["futures_maintenance_e6"])
     total += mul_ratio_ceil_e6(portfolio["short_held_atoms"], parameters["short_maintenance_e6"])
-    return total
+    return int(total)
 
 
 @kernel
@@ -225,8 +231,8 @@ def compute_initial_with_order(
 ) -> int:
     """Return the initial requirement of one portfolio as if one more order were open at its full size.
 
-    `instrument` holds kind, series and the marks; `held` and `opened` are the series' basis vectors (ignored for a
-    perpetual). Nothing is written.
+    `instrument` holds kind, series and the marks; `held` and `opened` are the series' basis vectors (ignored
+    for a perpetual). Nothing is written.
 
     Rounding   up: against the account.
     Law        [MARGIN-8]

@@ -1,7 +1,8 @@
 """Novation: a trade between two accounts becomes two positions against the house.
 
-Options exchange the premium in cash at once; perpetuals pay the difference to their entry value when they close. Both
-keep that entry value, signed, in `cost_atoms`. Implements [NOVATE-1] to [NOVATE-5] and [EXPIRY-2].
+Options exchange the premium in cash at once; perpetuals pay the difference to their entry value when they
+close. Both keep that entry value, signed, in `cost_atoms`. Implements [NOVATE-1] to [NOVATE-5] and
+[EXPIRY-2].
 """
 
 from typing import Any
@@ -49,12 +50,15 @@ def compute_closed_cost(lots: int, cost_atoms: int, closed_lots: int) -> int:
 
 
 @kernel
-def apply_trade(position: Record, kind: int, direction: int, lots: int, price_ticks: int, tick_atoms: int) -> int:
+def apply_trade(
+    position: Record, kind: int, direction: int, lots: int, price_ticks: int, tick_atoms: int
+) -> int:
     """Change one side's position by a fill and return the cash it receives, fees apart.
 
     Units      lots, ticks, atoms -> atoms; `direction` is +1 for the buyer, -1 for the seller.
     Range      lots * price * tick is below 2**20 * 2**35.
-    Rounding   only the entry value of a partly closed position rounds, and its remainder stays in `cost_atoms`.
+    Rounding   only the entry value of a partly closed position rounds, and its remainder stays in
+               `cost_atoms`.
     Law        [NOVATE-1] [NOVATE-2] [NOVATE-3]
     """
     held = position["lots"]

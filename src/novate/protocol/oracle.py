@@ -1,7 +1,8 @@
 """Oracles: which reports count, what the index is, and how time is weighted before an expiry.
 
-k of n registered oracles decide: the index is the lower median of the fresh reports, a surface needs k equal reports.
-Implements [INDEX-1], [INDEX-2], [MARK-STALE-1], [EXPIRY-1] and the observation codes of [SURFACE-1].
+k of n registered oracles decide: the index is the lower median of the fresh reports, a surface needs k equal
+reports. Implements [INDEX-1], [INDEX-2], [MARK-STALE-1], [EXPIRY-1] and the observation codes of
+[SURFACE-1].
 """
 
 from typing import Any
@@ -33,7 +34,9 @@ GROWTH_MAX = 16  # An index more than sixteen times its reference moves the forw
 
 @kernel
 def verify_observation(observed_ns: int, last_observed_ns: int, time_ns: int, parameters: Record) -> Code:
-    """Return whether a report's time is lawful: not in the future, not old, newer than the oracle's last. [INDEX-1]"""
+    """Return whether a report's time is lawful: not in the future, not old, newer than the oracle's last.
+    [INDEX-1]
+    """
     if observed_ns > time_ns + parameters["observation_skew_ns"]:
         return Code.OBSERVATION_IN_FUTURE
     if observed_ns < time_ns - parameters["observation_age_ns_max"]:
@@ -65,7 +68,8 @@ def count_fresh(reports: Array, time_ns: int, parameters: Record) -> int:
 def compute_median_index(reports: Array, time_ns: int, parameters: Record) -> int:
     """Return the lower median of the fresh index reports; at least one must be fresh.
 
-    The rank of a report counts those below it, and equal ones with a smaller number, so exactly one has the middle rank.
+    The rank of a report counts those below it, and equal ones with a smaller number, so exactly one has the
+    middle rank.
     Law        [INDEX-2]
     """
     middle = (count_fresh(reports, time_ns, parameters) - 1) >> 1
@@ -122,7 +126,9 @@ def compute_window_ms(begin_ns: int, end_ns: int, expiry_ns: int) -> int:
 
 
 @kernel
-def compute_forward_atoms(forward_atoms: int, index_atoms: int, reference_atoms: int, index_atoms_max: int) -> int:
+def compute_forward_atoms(
+    forward_atoms: int, index_atoms: int, reference_atoms: int, index_atoms_max: int
+) -> int:
     """Return a surface's forward moved along with the index since the surface was accepted.
 
     Range      all below 2**40; the result is clamped to [1, index_atoms_max].

@@ -1,7 +1,7 @@
 """EIP-712 digests of commands, computed by hand, and who signed them. Implements [AUTH-1].
 
-The struct types are in schema.toml. Every string they hold comes from a closed set (an instrument's name, a side, a time
-in force), so a digest is a handful of 32-byte words and two Keccak calls.
+The struct types are in schema.toml. Every string they hold comes from a closed set (an instrument's name, a
+side, a time in force), so a digest is a handful of 32-byte words and two Keccak calls.
 """
 
 import struct
@@ -52,7 +52,9 @@ def hash_text(text: str) -> bytes:
 
 def encode_word(value: int) -> bytes:
     """Return the 32-byte two's complement of an integer."""
-    return (value % WORD_MODULUS).to_bytes(32, "big")  # Exact: a power of two, and Python's modulus is not negative.
+    return (value % WORD_MODULUS).to_bytes(
+        32, "big"
+    )  # Exact: a power of two, and Python's modulus is not negative.
 
 
 class Names(NamedTuple):
@@ -110,7 +112,9 @@ def read_struct_value(name: str, command: Command, given: dict[str, int], names:
         return names.underlying(given["underlying"])
     assert name == "instrument", "Invariant [AUTH-1]: every struct field has a source."
     if command.kind == CommandKind.LIST_INSTRUMENT:
-        terms = InstrumentTerms(given["underlying"], given["instrument_kind"], given["strike_atoms"], given["expiry_ns"])
+        terms = InstrumentTerms(
+            given["underlying"], given["instrument_kind"], given["strike_atoms"], given["expiry_ns"]
+        )
         return format_instrument_name(names.underlying(terms.underlying), terms)
     return "" if given["instrument"] == ALL_INSTRUMENTS else names.instrument(given["instrument"])
 
@@ -143,8 +147,13 @@ def compute_digest(command: Command, names: Names, domain: Domain) -> bytes:
     """
     if command.kind == CommandKind.PLACE:
         instrument, side, time_in_force, lots, ticks, nonce, expires = command.values
-        name, pair = hash_text(names.instrument(instrument)), (SIDE_HASH[Side(side)], TIME_IN_FORCE_HASH[TimeInForce(time_in_force)])
-        body = keccak256(PLACE_WORDS.pack(PLACE_TYPE_HASH, command.signer, name, *pair, lots, ticks, nonce, expires))
+        name, pair = (
+            hash_text(names.instrument(instrument)),
+            (SIDE_HASH[Side(side)], TIME_IN_FORCE_HASH[TimeInForce(time_in_force)]),
+        )
+        body = keccak256(
+            PLACE_WORDS.pack(PLACE_TYPE_HASH, command.signer, name, *pair, lots, ticks, nonce, expires)
+        )
     elif command.kind == CommandKind.CANCEL:
         body = keccak256(CANCEL_WORDS.pack(CANCEL_TYPE_HASH, command.signer, *command.values))
     else:
@@ -154,7 +163,11 @@ def compute_digest(command: Command, names: Names, domain: Domain) -> bytes:
 
 def compute_login_digest(account: bytes, timestamp_ms: int, nonce: str, domain: Domain) -> bytes:
     """Return the digest of a Login struct, which opens a private session and can do nothing else."""
-    values = [("address", "account", "0x" + account.hex()), ("uint64", "timestampMs", timestamp_ms), ("string", "nonce", nonce)]
+    values: list[tuple[str, str, int | str]] = [
+        ("address", "account", "0x" + account.hex()),
+        ("uint64", "timestampMs", timestamp_ms),
+        ("string", "nonce", nonce),
+    ]
     return keccak256(b"\x19\x01" + domain.separator() + hash_struct(LOGIN_TYPE, values))
 
 
@@ -166,15 +179,17 @@ def compute_address(public_key: PublicKey) -> bytes:
 def recover_signer(digest: bytes, signature: bytes) -> bytes:
     """Return the address that signed, or empty bytes if the signature is not a strict one.
 
-    Strict means 65 bytes, v of 27 or 28, r and s in range and s at most half the order: `recover` itself accepts the
-    malleated twin of a signature, so the twin is refused here.
+    Strict means 65 bytes, v of 27 or 28, r and s in range and s at most half the order: `recover` itself
+    accepts the malleated twin of a signature, so the twin is refused here.
     """
     if len(signature) != 65 or signature[64] not in (27, 28):
         return b""
     if int.from_bytes(signature[32:64], "big") > HALF_ORDER:
         return b""
     try:
-        key = PublicKey.from_signature_and_message(signature[:64] + bytes([signature[64] - 27]), digest, hasher=None)
+        key = PublicKey.from_signature_and_message(
+            signature[:64] + bytes([signature[64] - 27]), digest, hasher=None
+        )
     except ValueError:
         return b""  # coincurve says so of r or s out of range; the caller reports SIGNATURE_INVALID.
     except Exception as error:  # coincurve raises a bare Exception when no key fits.

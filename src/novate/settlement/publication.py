@@ -1,7 +1,9 @@
-"""The published folder: what anybody needs to check the venue, and nothing else. Implements [PUBLISH-1], [PUBLISH-2].
+"""The published folder: what anybody needs to check the venue, and nothing else. Implements [PUBLISH-1],
+[PUBLISH-2].
 
-Logs only grow; HEAD names how far they are complete and is replaced last, so a reader never sees half a batch. After a
-crash the logs are cut back to HEAD and the batches after it are published again from the journal, byte for byte.
+Logs only grow; HEAD names how far they are complete and is replaced last, so a reader never sees half a
+batch. After a crash the logs are cut back to HEAD and the batches after it are published again from the
+journal, byte for byte.
 """
 
 import os
@@ -124,17 +126,23 @@ class Publisher:
         """The sequence of the last published command."""
         return self.commands.extent.frame_count
 
-    def append_batch(self, payloads: Sequence[bytes], header: BatchHeader, withdrawals: Sequence[Withdrawal]) -> None:
+    def append_batch(
+        self, payloads: Sequence[bytes], header: BatchHeader, withdrawals: Sequence[Withdrawal]
+    ) -> None:
         """Append a batch's commands and its header; HEAD does not name them yet."""
         assert header.number == self.batch_count + 1, "Invariant [SEAL-1]: batches are published in order."
         assert len(payloads) == header.last_sequence - header.first_sequence + 1, "Invariant [HEADER-1]"
         self.commands.append(payloads)
         self.batches.append([encode_batch(header, withdrawals)])
-        assert self.commands.extent.last_hash == header.journal_head, "Invariant [HEADER-1]: one chain of hashes."
+        assert self.commands.extent.last_hash == header.journal_head, (
+            "Invariant [HEADER-1]: one chain of hashes."
+        )
 
     def write_head(self, chain: Extent) -> None:
         """Let HEAD name everything appended and the chain's log up to here."""
-        payload = b"".join(EXTENT.pack(*extent) for extent in (self.commands.extent, self.batches.extent, chain))
+        payload = b"".join(
+            EXTENT.pack(*extent) for extent in (self.commands.extent, self.batches.extent, chain)
+        )
         frame = encode_frame(FRAME_HEAD, self.batch_count, payload, self.genesis_hash)
         replace_file(self.folder / "HEAD", frame)
 
