@@ -281,7 +281,7 @@ def open_journal(folder: Path, genesis_hash: bytes) -> tuple[Journal, list[Entry
 
 
 def read_journal(folder: Path, genesis_hash: bytes) -> Iterator[Entry]:
-    """Yield the entries of a journal at rest without changing it; JournalError if anything at all is wrong."""
+    """Yield the entries of a journal at rest without changing it; JournalError if anything is wrong."""
     for problem in check_commit(folder, genesis_hash):
         raise JournalError(problem)
     committed = read_commit(folder, genesis_hash)
