@@ -38,6 +38,7 @@ def withdraw(model: Model, command: Command) -> tuple[int, int]:
     amount = command["amount_atoms"]
     require(amount >= 1, "AMOUNT_NOT_POSITIVE")
     require(amount <= account.cash_atoms, "CASH_INSUFFICIENT")
+    require(amount <= model.house.deposited_atoms - model.house.withdrawn_atoms, "CASH_INSUFFICIENT")
     for underlying in range(len(model.underlyings)):
         if margin.gross_lots(model, account, underlying) > 0:
             require(not model.is_stale(underlying), "MARK_STALE")

@@ -124,7 +124,7 @@ class Engine:
         allows.
         """
         rows = np.zeros(len(commands), COMMAND)
-        buffer = memoryview(rows.view(np.uint8))
+        buffer = rows.view(np.uint8).data
         sequence = self.sequence
         for i, command in enumerate(commands):
             write_row(buffer, i * COMMAND.itemsize, command, sequence + 1 + i, self.resolve_speaker(command))

@@ -52,6 +52,12 @@ def apply_deposit(w: World, command: Record) -> None:
     event["amount_atoms"] = command["amount_atoms"]
 
 
+@kernel_inner
+def compute_vault_atoms(w: World) -> int:
+    """Return what the vault holds beyond the withdrawals already promised. [CASH-2]"""
+    return int(w.house[0]["deposited_atoms"] - w.house[0]["withdrawn_atoms"])
+
+
 @kernel
 def compute_withdrawable(w: World, account: int) -> int:
     """Return what an account could withdraw: cash, and equity without unrealised gains above the margin.
@@ -61,7 +67,7 @@ def compute_withdrawable(w: World, account: int) -> int:
     """
     free = compute_equity(w, account) - max(0, compute_unrealised(w, account))
     free -= compute_account_initial(w, account, NONE)
-    return int(max(0, min(free, w.accounts[account]["cash_atoms"])))
+    return int(max(0, min(free, w.accounts[account]["cash_atoms"], compute_vault_atoms(w))))
 
 
 @kernel_inner
@@ -70,7 +76,8 @@ def verify_withdraw(w: World, command: Record) -> Code:
     account, amount = command["account"], command["amount_atoms"]
     if amount < 1:
         return Code.AMOUNT_NOT_POSITIVE
-    if amount > w.accounts[account]["cash_atoms"]:
+    # An account may owe cash against the options it holds, so all cash together can exceed what the vault has.
+    if amount > w.accounts[account]["cash_atoms"] or amount > compute_vault_atoms(w):
         return Code.CASH_INSUFFICIENT
     for u in range(w.markets.shape[0]):
         market = w.markets[u]

@@ -114,6 +114,7 @@ def withdraw(state: State, command: Command) -> tuple[int, int]:
     amount = command.values[0]
     require(amount >= 1, Code.AMOUNT_NOT_POSITIVE)
     require(amount <= account.cash_atoms, Code.CASH_INSUFFICIENT)
+    require(amount <= state.deposited_atoms - state.withdrawn_atoms, Code.CASH_INSUFFICIENT)
     for market, holdings in zip(state.markets, account.holdings, strict=True):
         # A record exists only while lots are held or open, so gross lots are positive exactly then.
         require(not holdings or not state.is_stale(market), Code.MARK_STALE)

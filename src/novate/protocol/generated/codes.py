@@ -166,7 +166,7 @@ EXPECTED: dict[int, str] = {
     31: "deposits must be credited in the order of the vault's cursor",
     32: "all deposits together must stay below the supply limit",
     33: "the venue has no room for another account",
-    34: "the amount must not exceed the account's cash",
+    34: "the amount must not exceed the account's cash, nor what the vault holds",
     40: "only the operator may list instruments",
     41: "only a registered oracle may report",
     42: "the underlying must be configured",
