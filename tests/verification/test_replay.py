@@ -1,0 +1,134 @@
+"""The replayer against the naive model, against the engine, and against its own definitions."""
+
+from typing import Any
+
+import pytest
+from tests.model.generator import genesis, iter_world
+
+from novate.execution.commitment import StateCommitment, compute_genesis_root
+from novate.execution.engine import Engine
+from novate.protocol.command import Command
+from novate.protocol.generated.codes import Code, CommandKind
+from novate.protocol.generated.constants import SCENARIO_COUNT
+from novate.protocol.generated.records import COMMAND_FIELDS
+from novate.protocol.genesis import encode_genesis, parse_genesis
+from novate.protocol.poseidon2 import hash_elements
+from novate.verification.replay import Replayer
+from novate.verification.risk import find_portfolio, recompute_portfolio
+from novate.verification.state import BrokenInvariant, Portfolio, State
+from novate.verification.tree import hash_list
+
+COUNT = 4_000
+WORLDS = [(11, "main"), (12, "tiny")]
+
+
+def convert(command: dict[str, Any]) -> Command:
+    """A command of the model as one of the law; it carries no signature."""
+    kind = CommandKind[command["kind"]]
+    signer = bytes.fromhex(command["signer"][2:])
+    return Command(kind, command["time_ns"], tuple(command[name] for name in COMMAND_FIELDS[kind]), signer)
+
+
+def make_replayer(profile: str) -> Replayer:
+    return Replayer(parse_genesis(encode_genesis(genesis(profile))))
+
+
+@pytest.mark.parametrize(("seed", "profile"), WORLDS)
+def test_replayer_and_model_agree(seed: int, profile: str) -> None:
+    """Two readings of the same clauses come to the same codes, orders, positions and cash."""
+    replayer = make_replayer(profile)
+    for world, command, events in iter_world(seed, COUNT, profile):
+        outcome = replayer.apply(convert(command))
+        result = events[0]
+        expected = (result["code"], result["order_id"])
+        assert expected == (outcome.code, outcome.order_id), command
+        if command["sequence"] % 250 == 0 or command["sequence"] == COUNT:
+            compare_states(world.model, replayer.state)
+
+
+def compare_states(model: Any, state: State) -> None:
+    """Accounts, orders with their slots, and marks."""
+    for expected, found in zip(model.accounts, state.accounts, strict=True):
+        assert (expected.cash_atoms, expected.nonce) == (found.cash_atoms, found.nonce)
+        held = {
+            number: position.lots
+            for holdings in found.holdings
+            for number, position in holdings.items()
+            if position.lots
+        }
+        assert {number: position.lots for number, position in expected.positions.items()} == held
+    slots = {order.order_id: (order.slot, order.lots, order.priority) for order in state.orders.values()}
+    assert {o.order_id: (o.slot, o.lots, o.priority) for o in model.orders.values()} == slots
+    marks = [(i.state, i.mark_atoms, i.settlement_atoms) for i in state.instruments]
+    assert [(i.state, i.mark_atoms, i.settlement_atoms) for i in model.instruments] == marks
+
+
+@pytest.mark.parametrize(("seed", "profile"), WORLDS)
+def test_replayer_and_engine_arrive_at_the_same_roots(seed: int, profile: str) -> None:
+    """After each batch the state root and the marks root are the engine's, from the genesis root on."""
+    replayer = make_replayer(profile)
+    engine = Engine(replayer.genesis)
+    commitment = StateCommitment(engine)
+    assert compute_genesis_root(engine) == replayer.state_root()
+    sealed = 0
+    for _, fields, _ in iter_world(seed + 100, COUNT, profile):
+        command = convert(fields)
+        events = engine.apply([command])
+        outcome = replayer.apply(command)
+        assert (events[0]["code"], events[0]["order_id"]) == (outcome.code, outcome.order_id)
+        if command.kind == CommandKind.SEAL and outcome.code == Code.OK:
+            roots = commitment.compute(commitment.collect())
+            assert tuple(roots) == (replayer.state_root(), replayer.marks_root())
+            sealed += 1
+    assert sealed > 5
+
+
+def read_sums(portfolio: Portfolio) -> tuple[Any, ...]:
+    basis = {series: sums for series, sums in portfolio.basis.items() if any(sums)}
+    plain = [
+        getattr(portfolio, name) for name in Portfolio.__slots__ if name not in ("basis", "pnl", "effects")
+    ]
+    return (*plain, basis, portfolio.pnl.tolist(), portfolio.effects.tolist())
+
+
+def test_running_sums_are_those_of_their_definition() -> None:
+    """What follows each order and fill is what positions and orders give counted afresh [MARGIN-1]."""
+    replayer = make_replayer("main")
+    state, compared = replayer.state, 0
+    for _, command, _ in iter_world(31, 2_500, "main"):
+        replayer.apply(convert(command))
+        if command["sequence"] % 100:
+            continue
+        for account in state.accounts:
+            for underlying, market in enumerate(state.markets):
+                afresh = Portfolio(SCENARIO_COUNT)
+                recompute_portfolio(afresh, account.holdings[underlying].values(), market)
+                running = find_portfolio(state, account, underlying)
+                assert read_sums(afresh) == read_sums(running)
+                compared += bool(account.holdings[underlying])
+    assert compared > 100
+
+
+def test_money_from_nowhere_is_noticed() -> None:
+    """Conservation [CASH-3] is checked with every command, and counted afresh at each SEAL."""
+    replayer = make_replayer("main")
+    commands = [convert(command) for _, command, _ in iter_world(31, 400, "main")]
+    for command in commands:
+        replayer.apply(command)
+    account = replayer.state.accounts[0]
+    replayer.state.pay(account, 1)
+    tick = Command(CommandKind.TICK, commands[-1].time_ns, ())
+    with pytest.raises(BrokenInvariant, match="CASH-3"):
+        replayer.apply(tick)
+    replayer.state.cash_sum -= 1
+    replayer.apply(tick)
+    seal = Command(CommandKind.SEAL, commands[-1].time_ns, (replayer.state.batch + 1,))
+    with pytest.raises(BrokenInvariant, match="CASH-3"):
+        replayer.apply(seal)
+
+
+def test_long_lists_hash_as_the_law_says() -> None:
+    """The fast sponge is the law's, for each length around a group of three, and for negative numbers."""
+    for count in range(9):
+        elements = [(-1) ** n * (n + 1) ** 19 for n in range(count)] + [2**160 - count]
+        assert hash_elements(2, elements) == hash_list(2, elements)
