@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from coincurve import PrivateKey
 from eth_account.messages import _hash_eip191_message, encode_typed_data
+
 from novate.access.client_signing import CommandSigner, KeySigner
 from novate.access.signing_domain import STRUCT_TYPES, list_fields
 from novate.protocol.command import Command, make_command
@@ -100,20 +101,31 @@ def test_server_publishes_what_is_signed(tmp_path: Path) -> None:
         async with run_venue(tmp_path) as venue, venue.make_client(MAKER) as client:
             described = await client.call("public/get_domain")
             domain = described["domain"]
-            words = keccak256(DOMAIN_TYPE) + keccak256(domain["name"].encode()) + keccak256(domain["version"].encode())
-            words += encode_word(domain["chainId"]) + bytes.fromhex(domain["verifyingContract"][2:]).rjust(32, b"\0")
+            words = (
+                keccak256(DOMAIN_TYPE)
+                + keccak256(domain["name"].encode())
+                + keccak256(domain["version"].encode())
+            )
+            words += encode_word(domain["chainId"]) + bytes.fromhex(domain["verifyingContract"][2:]).rjust(
+                32, b"\0"
+            )
             assert described["domain_separator"] == "0x" + keccak256(words).hex()
             assert described["genesis_hash"] == "0x" + venue.genesis.hash.hex()
-            assert {"Place", "Replace", "Cancel", "CancelAll", "Withdraw", "Login"} == set(described["struct_types"])
+            assert {"Place", "Replace", "Cancel", "CancelAll", "Withdraw", "Login"} == set(
+                described["struct_types"]
+            )
 
     asyncio.run(scenario())
 
 
 def is_ours(case: dict[str, Any]) -> bool:
-    """Whether a published case is within what our structs use: one flat struct of addresses, integers and strings."""
+    """Whether a published case is within what our structs use.
+    One flat struct of addresses, integers and strings.
+    """
     fields = case["types"][case["primaryType"]]
     flat = len(case["types"]) == 1 and all(
-        field["type"] in ("string", "address") or (field["type"].startswith(("uint", "int")) and "[" not in field["type"])
+        field["type"] in ("string", "address")
+        or (field["type"].startswith(("uint", "int")) and "[" not in field["type"])
         for field in fields
     )
     return flat and all(case["data"][field["name"]] is not None for field in fields)
@@ -129,7 +141,9 @@ def hash_any_domain(domain: dict[str, Any]) -> bytes:
         "salt": "bytes32",
     }
     present = [name for name in kinds if domain.get(name) is not None]
-    words = [keccak256(("EIP712Domain(" + ",".join(f"{kinds[name]} {name}" for name in present) + ")").encode())]
+    words = [
+        keccak256(("EIP712Domain(" + ",".join(f"{kinds[name]} {name}" for name in present) + ")").encode())
+    ]
     for name in present:
         value = domain[name]
         if kinds[name] == "string":
@@ -141,14 +155,18 @@ def hash_any_domain(domain: dict[str, Any]) -> bytes:
     return keccak256(b"".join(words))
 
 
-@pytest.mark.skipif(not VECTORS.is_file(), reason="the published EIP-712 vectors are not beside this checkout")
+@pytest.mark.skipif(
+    not VECTORS.is_file(), reason="the published EIP-712 vectors are not beside this checkout"
+)
 def test_published_vectors() -> None:
     """Our struct hash gives the digest of each published case that consists of types we use."""
     cases = [case for case in json.loads(gzip.decompress(VECTORS.read_bytes())) if is_ours(case)]
     assert len(cases) >= 50
     for case in cases:
         fields = case["types"][case["primaryType"]]
-        text = case["primaryType"] + "(" + ",".join(f"{field['type']} {field['name']}" for field in fields) + ")"
+        text = (
+            case["primaryType"] + "(" + ",".join(f"{field['type']} {field['name']}" for field in fields) + ")"
+        )
         values = [
             (field["type"], field["name"], value if field["type"] in ("string", "address") else int(value))
             for field in fields
@@ -175,7 +193,15 @@ def test_worked_example_of_the_guide() -> None:
     key = PrivateKey(b"\x01" * 32)
     names = Names(lambda number: "BTC_USDC-27MAR26-80000-C", lambda number: "")
     fields = {"instrument": 0, "side": 0, "time_in_force": 0, "lots": 25, "price_ticks": 300}
-    command = make_command(CommandKind.PLACE, 0, KeySigner(key).address, b"", nonce=1, expires_ns=2_000_000_000_000_000_000, **fields)
+    command = make_command(
+        CommandKind.PLACE,
+        0,
+        KeySigner(key).address,
+        b"",
+        nonce=1,
+        expires_ns=2_000_000_000_000_000_000,
+        **fields,
+    )
     domain = Domain(31_337, b"\x5e" * 20)
     digest = compute_digest(command, names, domain)
     signature = KeySigner(key).sign(digest)

@@ -191,13 +191,12 @@ class AccountPayloads:
             "portfolio_margining_enabled": True,
             "cross_collateral_enabled": False,
             "locked_balance": 0.0,
+            "fees": self.describe_fees(),
         }
 
     def describe_user(self, view: AccountView) -> dict[str, Any]:
-        """Return who the account is: its number, its wallet, the last nonce, and its limits and fees."""
+        """Return who the account is: its number, its wallet, and the last nonce."""
         address = "0x" + view.address.hex()
-        parameters = self.market.genesis.parameters
-        fees = {"maker": parameters["maker_fee_e6"] / E6, "taker": parameters["taker_fee_e6"] / E6}
         return {
             "id": view.account,
             "username": address,
@@ -205,9 +204,14 @@ class AccountPayloads:
             "type": "main",
             "nonce": str(view.nonce),
             "self_trading_reject_mode": "reject_taker",
-            "fees": [
-                {"index_name": name_index(underlying.name), "kind": kind, "value": {"default": fees}}
-                for underlying in self.market.genesis.underlyings
-                for kind in ("option", "future")
-            ],
         }
+
+    def describe_fees(self) -> list[dict[str, Any]]:
+        """Return the fee rates by index and kind; the same for everyone."""
+        parameters = self.market.genesis.parameters
+        fees = {"maker": parameters["maker_fee_e6"] / E6, "taker": parameters["taker_fee_e6"] / E6}
+        return [
+            {"index_name": name_index(underlying.name), "kind": kind, "value": {"default": fees}}
+            for underlying in self.market.genesis.underlyings
+            for kind in ("option", "future")
+        ]
