@@ -1,0 +1,187 @@
+"""Three oracles: each sees the same price a little differently and a little later, and signs what it saw.
+
+The index is the law's median of their reports; a surface counts when two of them report the same. Surfaces
+are renewed every few seconds with the time that is left, and rise when the index has fallen. The law's own
+checks decide here too what is published, so an oracle never sends a surface that would be refused.
+"""
+
+import asyncio
+import math
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+from novate.apps.listing import sign_for
+from novate.apps.market import (
+    MarketPlan,
+    SeriesPlan,
+    Svi,
+    UnderlyingPlan,
+    compute_level,
+    find_neighbours,
+    is_lawful,
+    scale_slice,
+)
+from novate.apps.price_path import PricePath
+from novate.apps.venue import Venue
+from novate.execution.sequencer import VenueBusy
+from novate.protocol.command import Command, make_command
+from novate.protocol.generated.codes import Code, CommandKind
+from novate.protocol.generated.constants import E6, NS_PER_MS, NS_PER_S
+
+INDEX_EVERY_S = 0.25
+SURFACE_EVERY_S = 4.0
+# Each oracle's own delay on the wall clock, and the deviation of what it sees, relative to the price.
+DELAY_MS = (5, 25, 60)
+NOISE_DEVIATION = 0.000_02
+CONFIDENCE_E6 = 999_000
+# A fall of 10 % raises variance by a quarter of the at-the-money level, and no fall by more than the level
+# itself.
+VARIANCE_PER_FALL = 2.5
+VARIANCE_RISE_MAX = 1.0
+
+
+class OracleFeed:
+    """Publishes index and surfaces of a planned market along a path, from `begin_ns` of the venue's time
+    on.
+    """
+
+    def __init__(self, venue: Venue, plan: MarketPlan, path: PricePath, rate: float, seed: int = 7) -> None:
+        self.venue = venue
+        self.plan = plan
+        self.path = path
+        self.rate = rate
+        self.begin_ns = venue.clock.time_ns()
+        self.noise = [random.Random(seed * 1_000 + number) for number in range(len(venue.oracle_keys))]
+        self.accepted: list[list[Svi | None]] = [[None] * len(u.series) for u in plan.underlyings]
+        self.results: Counter[str] = Counter()
+        self.held_back = 0
+        self.is_running = True
+
+    def compute_index(self, underlying: UnderlyingPlan, time_ns: int) -> float:
+        """Return the true price of an underlying in atoms at a time."""
+        return underlying.index_atoms * self.path.compute_ratio(underlying.name, time_ns - self.begin_ns)
+
+    async def submit(self, commands: Sequence[Command]) -> None:
+        """Submit reports in order and count their results."""
+        results = await asyncio.gather(
+            *(self.venue.sequencer.submit(command) for command in commands), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, VenueBusy):
+                self.results["VENUE_BUSY"] += 1
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                self.results[Code(result.code).name] += 1
+
+    async def publish_index(self) -> None:
+        """Let every oracle report every index once."""
+        time_ns = self.venue.clock.time_ns()
+        commands = []
+        for oracle, key in enumerate(self.venue.oracle_keys):
+            delay_ns = int(DELAY_MS[oracle % len(DELAY_MS)] * NS_PER_MS * self.rate)
+            observed_ns = time_ns - delay_ns
+            for number, underlying in enumerate(self.plan.underlyings):
+                price = self.compute_index(underlying, observed_ns)
+                price *= 1.0 + self.noise[oracle].gauss(0.0, NOISE_DEVIATION)
+                command = make_command(
+                    CommandKind.INDEX,
+                    0,
+                    underlying=number,
+                    index_atoms=max(1, round(price)),
+                    confidence_e6=CONFIDENCE_E6,
+                    observed_ns=observed_ns,
+                )
+                commands.append(sign_for(self.venue, command, key))
+        await self.submit(commands)
+
+    def renew_slice(self, underlying: UnderlyingPlan, series: SeriesPlan, time_ns: int) -> Svi:
+        """Return a series' slice for the time that is left, raised if the index has fallen since the
+        beginning.
+        """
+        ratio = min(1.0, (series.expiry_ns - time_ns) / (series.expiry_ns - series.observed_ns))
+        fall = max(0.0, -math.log(self.path.compute_ratio(underlying.name, time_ns - self.begin_ns)))
+        rise = min(VARIANCE_RISE_MAX, VARIANCE_PER_FALL * fall) * self.level_per_ns(underlying)
+        return scale_slice(series.svi, ratio, rise * (series.expiry_ns - time_ns))
+
+    def level_per_ns(self, underlying: UnderlyingPlan) -> float:
+        """Return the lowest at-the-money variance per nanosecond of an underlying's expiries.
+
+        One number for all expiries: added in proportion to time, it keeps later slices above earlier ones.
+        """
+        return min(
+            compute_level(each.svi) / (each.expiry_ns - each.observed_ns) for each in underlying.series
+        )
+
+    def choose_slices(self, number: int, time_ns: int) -> list[tuple[SeriesPlan, Svi]]:
+        """Return the renewed slices that the law accepts, in an order in which it accepts each.
+
+        A slice may have to wait for its neighbour to move first; what never fits keeps its last accepted
+        slice.
+        """
+        underlying, accepted = self.plan.underlyings[number], self.accepted[number]
+        open_series = [i for i, each in enumerate(underlying.series) if each.expiry_ns > time_ns + NS_PER_S]
+        for i in range(len(underlying.series)):
+            if i not in open_series:
+                accepted[i] = None
+        waiting = {i: self.renew_slice(underlying, underlying.series[i], time_ns) for i in open_series}
+        chosen: list[tuple[SeriesPlan, Svi]] = []
+        progress = True
+        while progress:
+            progress = False
+            for i in (*sorted(waiting), *sorted(waiting, reverse=True)):
+                if i in waiting and is_lawful(waiting[i], *find_neighbours(i, accepted)):
+                    renewed = waiting.pop(i)
+                    accepted[i] = renewed
+                    chosen.append((underlying.series[i], renewed))
+                    progress = True
+        self.held_back += len(waiting)
+        return chosen
+
+    async def publish_surfaces(self) -> None:
+        """Let every oracle report every surface that may change, the same for all."""
+        time_ns = self.venue.clock.time_ns()
+        commands: list[Command] = []
+        for number, underlying in enumerate(self.plan.underlyings):
+            index = self.compute_index(underlying, time_ns)
+            for series, (a, b, rho, m, sigma) in self.choose_slices(number, time_ns):
+                command = make_command(
+                    CommandKind.SURFACE,
+                    0,
+                    underlying=number,
+                    expiry_ns=series.expiry_ns,
+                    forward_atoms=round(series.forward_atoms * index / series.reference_index_atoms),
+                    svi_a_x48=a,
+                    svi_b_x48=b,
+                    svi_rho_x48=rho,
+                    svi_m_x48=m,
+                    svi_sigma_x48=sigma,
+                    observed_ns=time_ns,
+                )
+                commands.extend(sign_for(self.venue, command, key) for key in self.venue.oracle_keys)
+        await self.submit(commands)
+
+    async def begin(self) -> None:
+        """Publish the first index and every surface, so that marks exist after the venue's next tick."""
+        await self.publish_index()
+        await self.publish_surfaces()
+
+    async def run(self) -> None:
+        """Publish until stopped."""
+        loop = asyncio.get_running_loop()
+        surfaces_at = loop.time() + SURFACE_EVERY_S
+        while self.is_running:
+            await asyncio.sleep(INDEX_EVERY_S)
+            await self.publish_index()
+            if loop.time() >= surfaces_at:
+                await self.publish_surfaces()
+                surfaces_at = loop.time() + SURFACE_EVERY_S
+
+    def stop(self) -> None:
+        """End `run` after its next step."""
+        self.is_running = False
+
+    def read_index_usdc(self, number: int) -> float:
+        """Return the true price of an underlying now."""
+        return self.compute_index(self.plan.underlyings[number], self.venue.clock.time_ns()) / E6
