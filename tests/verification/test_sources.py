@@ -72,6 +72,7 @@ def test_a_venue_is_verified_over_the_web(tmp_path: Path) -> None:
     write(tmp_path, publish(write_script()))
     with serve(partial(QuietFiles, directory=str(tmp_path))) as address:
         assert "ok" == verify_directory(address).describe()
+        assert "ok" == verify_directory(address + "/published/").describe()
         (tmp_path / "published" / "chain.log").unlink()
         assert "files: chain.log: " in verify_directory(address).describe()
     assert "files: HEAD: " in verify_directory("http://127.0.0.1:9").describe()

@@ -80,7 +80,8 @@ def read_files(target: str | Path) -> dict[str, bytes]:
     """
     text = str(target)
     if text.startswith(("http://", "https://")):
-        return {name: download(text.rstrip("/") + "/published/" + name, name) for name in SIZE_MAX}
+        folder_address = text.rstrip("/").removesuffix("/published") + "/published/"
+        return {name: download(folder_address + name, name) for name in SIZE_MAX}
     folder = Path(target)
     if (folder / "published").is_dir():
         folder = folder / "published"
