@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from novate.execution.journal import Entry, Position
 from novate.execution.recovery import Recovered
 from novate.execution.sealing import OpenBatch, SealedBatch
 from novate.execution.sequencer import Outcome, VenueBusy
-from novate.execution.snapshot import write_snapshot
+from novate.execution.snapshot import Capture, capture_state, store_capture
 from novate.protocol.command import make_command
 from novate.protocol.generated.codes import Code, CommandKind
 from novate.protocol.header import BatchHeader
@@ -22,8 +22,17 @@ TICK_S = 0.2
 DEPOSIT_POLL_S = 0.2
 CONFIRMATIONS = 0  # The embedded chain has no reorganisations.
 OPEN_BATCH_COUNT_MAX = 64
+SNAPSHOT_COMMANDS = 20_000  # A restart replays at most about this many commands.
 POST_TRIES = 5
 log = logging.getLogger("novate.venue")
+
+
+class SealedWork(NamedTuple):
+    """A batch to publish, its commands, and the state after it if a snapshot is due."""
+
+    batch: OpenBatch
+    entries: list[Entry]
+    capture: Capture | None
 
 
 class BatchPoster:
@@ -34,7 +43,7 @@ class BatchPoster:
         self.sealer = recovered.sealer
         self.recovered: Recovered | None = recovered
         self.unsealed: list[Entry] = []
-        self.open_batches: asyncio.Queue[tuple[OpenBatch, list[Entry]]] = asyncio.Queue(OPEN_BATCH_COUNT_MAX)
+        self.open_batches: asyncio.Queue[SealedWork] = asyncio.Queue(OPEN_BATCH_COUNT_MAX)
         self.posted: list[BatchHeader] = []
         self.posted_number = 0
         self.sealed_sequence = 0
@@ -42,6 +51,7 @@ class BatchPoster:
         self.changed = asyncio.Condition()
         self.seal_lock = asyncio.Lock()
         self.last_entry: Entry | None = None
+        self.snapshot_sequence = recovered.snapshot.position.sequence if recovered.snapshot else 0
 
     def on_outcomes(self, outcomes: list[Outcome]) -> None:
         """Collect the commands of the batch in progress; copy the state's changes at its SEAL."""
@@ -51,8 +61,15 @@ class BatchPoster:
             batch = self.sealer.observe(outcome.entry, outcome.command, outcome.events)
             if batch is not None:
                 self.sealed_sequence = outcome.sequence
-                self.open_batches.put_nowait((batch, self.unsealed))
+                self.open_batches.put_nowait(SealedWork(batch, self.unsealed, self.capture(outcome)))
                 self.unsealed = []
+
+    def capture(self, outcome: Outcome) -> Capture | None:
+        """Copy the state at a SEAL if enough has happened since the last snapshot."""
+        if outcome.sequence - self.snapshot_sequence < SNAPSHOT_COMMANDS:
+            return None
+        self.snapshot_sequence = outcome.sequence
+        return capture_state(self.venue.engine, Position(outcome.sequence, outcome.entry.hash))
 
     async def catch_up(self) -> None:
         """Publish and post the batches that the journal holds and the folder or the chain does not."""
@@ -72,9 +89,12 @@ class BatchPoster:
     async def run(self) -> None:
         """Publish and post sealed batches as they come."""
         while True:
-            batch, entries = await self.open_batches.get()
-            sealed = await asyncio.to_thread(self.sealer.close, batch)
-            await self.publish(sealed, entries)
+            work = await self.open_batches.get()
+            sealed = await asyncio.to_thread(self.sealer.close, work.batch)
+            await self.publish(sealed, work.entries)
+            if work.capture is not None:
+                # Only now: a snapshot must not be newer than what is published.
+                await self.store(work.capture, sealed.header.state_root)
 
     async def publish(self, sealed: SealedBatch, entries: list[Entry]) -> None:
         """Append a batch to the published logs, post its header, and let HEAD name it."""
@@ -111,14 +131,16 @@ class BatchPoster:
             await self.changed.wait_for(lambda: self.posted_number >= number)
         return next(header for header in reversed(self.posted) if header.number == number)
 
+    async def store(self, capture: Capture, root: bytes) -> None:
+        """Write a captured state to the snapshots folder."""
+        await asyncio.to_thread(store_capture, self.venue.folder / "snapshots", capture, root)
+
     async def write_snapshot(self) -> None:
         """Write a snapshot of the state at the last command, if a batch ends there."""
         entry = self.last_entry
         if entry is not None and entry.sequence == self.sealed_sequence:
-            position = Position(entry.sequence, entry.hash)
-            folder = self.venue.folder / "snapshots"
-            root = self.sealer.previous_root
-            await asyncio.to_thread(write_snapshot, folder, self.venue.engine, position, root)
+            capture = capture_state(self.venue.engine, Position(entry.sequence, entry.hash))
+            await self.store(capture, self.sealer.previous_root)
 
 
 def is_tick_due(venue: "Venue") -> bool:

@@ -76,7 +76,7 @@ def verify_withdraw(w: World, command: Record) -> Code:
     account, amount = command["account"], command["amount_atoms"]
     if amount < 1:
         return Code.AMOUNT_NOT_POSITIVE
-    # An account may owe cash against the options it holds, so all cash together can exceed what the vault has.
+    # An account may owe cash against its options, so all cash together can exceed what the vault has.
     if amount > w.accounts[account]["cash_atoms"] or amount > compute_vault_atoms(w):
         return Code.CASH_INSUFFICIENT
     for u in range(w.markets.shape[0]):

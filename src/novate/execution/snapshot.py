@@ -75,17 +75,38 @@ def list_tables(world: World) -> list[tuple[str, np.ndarray[Any, np.dtype[Any]]]
     return tables + [(name, getattr(world, name)[: int(house[count])]) for name, count in COUNTED.items()]
 
 
+class Capture(NamedTuple):
+    """A copy of the state after one command; the sequencer may go on while it is stored."""
+
+    position: Position
+    genesis_hash: bytes
+    addresses: tuple[bytes, ...]
+    tables: tuple[bytes, ...]
+
+
+def capture_state(engine: Engine, position: Position) -> Capture:
+    """Copy the used part of every table. The engine must have applied `position` and nothing after it."""
+    assert engine.sequence == position.sequence, "Condition failed: the state is that of the position."
+    tables = tuple(np.ascontiguousarray(table).tobytes() for _, table in list_tables(engine.world))
+    return Capture(position, engine.genesis.hash, tuple(engine.addresses), tables)
+
+
 def write_snapshot(folder: Path, engine: Engine, position: Position, previous_root: bytes) -> Path:
-    """Write the engine's state as it is after `position`, and remove all but the newest two snapshots."""
+    """Capture the engine's state and store it at once."""
+    return store_capture(folder, capture_state(engine, position), previous_root)
+
+
+def store_capture(folder: Path, capture: Capture, previous_root: bytes) -> Path:
+    """Store a capture with the root of its last batch, and remove all but the newest two snapshots."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name_snapshot(position.sequence)
+    sequence, frame_hash = capture.position
+    path = folder / name_snapshot(sequence)
     temporary = path.with_suffix(".partial")
-    head = HEAD.pack(position.sequence, position.hash, previous_root, len(engine.addresses))
-    parts = [head, b"".join(engine.addresses)]
-    parts += [np.ascontiguousarray(table).tobytes() for _, table in list_tables(engine.world)]
+    head = HEAD.pack(sequence, frame_hash, previous_root, len(capture.addresses))
+    parts = [head, b"".join(capture.addresses), *capture.tables]
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        previous = engine.genesis.hash
+        previous = capture.genesis_hash
         for number, chunk in enumerate(split_chunks(parts)):
             frame = encode_frame(FRAME_SNAPSHOT, number, chunk, previous)
             previous = frame[-32:]
