@@ -142,7 +142,7 @@ class OracleFeed:
     async def publish_surfaces(self) -> None:
         """Let every oracle report every surface that may change, the same for all."""
         time_ns = self.venue.clock.time_ns()
-        commands: list[Command] = []
+        unsigned: list[Command] = []
         for number, underlying in enumerate(self.plan.underlyings):
             index = self.compute_index(underlying, time_ns)
             for series, (a, b, rho, m, sigma) in self.choose_slices(number, time_ns):
@@ -159,8 +159,15 @@ class OracleFeed:
                     svi_sigma_x48=sigma,
                     observed_ns=time_ns,
                 )
-                commands.extend(sign_for(self.venue, command, key) for key in self.venue.oracle_keys)
+                unsigned.append(command)
+        # Dozens of signatures at once would hold up everything else on this thread.
+        commands = await asyncio.to_thread(self.sign_for_all, unsigned)
         await self.submit(commands)
+
+    def sign_for_all(self, commands: Sequence[Command]) -> list[Command]:
+        """Return each command signed by every oracle."""
+        keys = self.venue.oracle_keys
+        return [sign_for(self.venue, command, key) for command in commands for key in keys]
 
     async def begin(self) -> None:
         """Publish the first index and every surface, so that marks exist after the venue's next tick."""

@@ -150,6 +150,8 @@ class Venue:
         """Seal and post everything outstanding, and let HEAD name the chain as it is now."""
         if self.engine.sequence > self.poster.sealed_sequence:
             await self.seal_and_post()
+        # A batch that was sealed on time a moment ago may still be on its way.
+        await self.poster.wait_reached(int(self.engine.world.house["batch"][0]))
         await self.poster.write_head()
 
     async def stop(self) -> None:

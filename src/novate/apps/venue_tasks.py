@@ -125,10 +125,14 @@ class BatchPoster:
         """Let HEAD name what is published and the chain as it is."""
         await asyncio.to_thread(self.venue.publisher.write_head, Extent(*self.venue.chain.measure()))
 
-    async def wait_posted(self, number: int) -> BatchHeader:
-        """Return the header of a batch once it is on the chain."""
+    async def wait_reached(self, number: int) -> None:
+        """Return once a batch, of this process or an earlier one, is on the chain."""
         async with self.changed:
             await self.changed.wait_for(lambda: self.posted_number >= number)
+
+    async def wait_posted(self, number: int) -> BatchHeader:
+        """Return the header of a batch once it is on the chain."""
+        await self.wait_reached(number)
         return next(header for header in reversed(self.posted) if header.number == number)
 
     async def store(self, capture: Capture, root: bytes) -> None:
