@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from coincurve import PrivateKey
 
-from novate.access.quantities import Number, count_steps, read_decimal
+from novate.access.quantities import Exact, Number, count_steps, read_decimal
 from novate.protocol.command import Command, make_command
 from novate.protocol.generated.codes import CommandKind
 from novate.protocol.generated.constants import E6
@@ -74,14 +74,15 @@ class ClientInstrument(NamedTuple):
         return ticks
 
 
-def to_decimal(value: Number | Decimal, name: str) -> Decimal:
+def to_decimal(value: Number | Decimal, name: str) -> Exact:
     """Return an exact decimal of a number as a person would write it."""
-    return value if isinstance(value, Decimal) else read_decimal(value, name)
+    return read_decimal(format(value, "f") if isinstance(value, Decimal) else value, name)
 
 
 def write_decimal(value: Number | Decimal, name: str) -> str:
     """Return plain decimal text, which loses nothing on its way."""
-    return format(to_decimal(value, name), "f")
+    exact = to_decimal(value, name)
+    return format(Decimal(exact.digits).scaleb(-exact.decimals), "f")
 
 
 class NonceClock:

@@ -6,6 +6,7 @@ double nearest to the exact value, which JSON shows with its shortest decimals.
 
 import re
 from decimal import Decimal, localcontext
+from typing import NamedTuple
 
 from novate.access.errors import ApiError, refuse_parameter
 from novate.execution.engine import InstrumentView
@@ -18,15 +19,28 @@ INTEGER_TEXT = re.compile(r"[0-9]{1,20}", re.ASCII)
 ADDRESS_TEXT = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 SIGNATURE_TEXT = re.compile(r"0x[0-9a-fA-F]{130}", re.ASCII)
 UNSIGNED_MAX = (1 << 63) - 1  # A struct says uint64; a command's fields are int64.
-DIGITS = 60  # More than any product below has, so no operation rounds.
+DIGITS = 60  # More than any step below has.
 
 
-def read_decimal(value: Number, name: str) -> Decimal:
+class Exact(NamedTuple):
+    """A decimal as integers: digits / 10**decimals."""
+
+    digits: int
+    decimals: int
+
+
+def read_decimal(value: Number, name: str) -> Exact:
     """Return an exact decimal of at most 20 digits before and 18 after the point."""
-    text = value if isinstance(value, str) else format(Decimal(repr(value)), "f")
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, float):
+        text = format(Decimal(repr(value)), "f")
+    else:
+        text = str(value)
     if not DECIMAL_TEXT.fullmatch(text):
         raise refuse_parameter(name, "a decimal of at most 20 digits and 18 decimals", text)
-    return Decimal(text)
+    whole, _, fraction = text.partition(".")
+    return Exact(int(whole + fraction), len(fraction))
 
 
 def read_unsigned(value: int | str, name: str) -> int:
@@ -62,12 +76,10 @@ def format_step(numerator: int, denominator: int) -> str:
     return format(step.normalize(), "f")
 
 
-def count_steps(value: Decimal, multiplier: int, divisor: int) -> int | None:
+def count_steps(value: Exact, multiplier: int, divisor: int) -> int | None:
     """Return value * multiplier / divisor if that is an integer, else None."""
-    with localcontext() as context:
-        context.prec = DIGITS
-        steps, remainder = divmod(value * multiplier, Decimal(divisor))
-    return None if remainder else int(steps)
+    steps, remainder = divmod(value.digits * multiplier, divisor * 10**value.decimals)
+    return None if remainder else steps
 
 
 def read_lots(amount: Number, instrument: InstrumentView) -> int:

@@ -14,6 +14,7 @@ from novate.protocol.generated.codes import AccessCode
 
 MESSAGE_BYTES_MAX = 32_768
 INTEGER_MAX = (1 << 63) - 1
+BRACKETS_MAX = 256  # Bounds the depth of a message, whatever the interpreter's own limit is.
 Parameters = TypeVar("Parameters", bound=msgspec.Struct)
 RequestId = (
     Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
@@ -52,6 +53,8 @@ def decode_request(message: bytes) -> Request:
     """Return the request of a message, or raise ApiError JSON_MALFORMED or MESSAGE_TOO_LARGE."""
     if len(message) >= MESSAGE_BYTES_MAX:
         raise ApiError(AccessCode.MESSAGE_TOO_LARGE, found_bytes=len(message))
+    if message.count(b"[") + message.count(b"{") > BRACKETS_MAX:
+        raise ApiError(AccessCode.JSON_MALFORMED, f"a message must open at most {BRACKETS_MAX} brackets")
     try:
         request = REQUEST_DECODER.decode(message)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
