@@ -5,25 +5,19 @@ Refusals first, then what is accepted.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
-from novate.access.dispatch import METHOD_NAMES, READS
 from novate.access.limits import ServerLimits
-from novate.access.methods_write import WRITES
-from novate.execution.sequencer import VenueBusy
 from novate.protocol.generated.codes import (
     EXPECTED,
     JSONRPC_NUMBER,
     AccessCode,
     Code,
     CommandKind,
-    InstrumentKind,
 )
 from novate.protocol.signing import Domain
 
@@ -175,12 +169,6 @@ async def withdraw_margin(venue: TestVenue, wire: Wire) -> Reply:
     return await withdraw(MAKER, "20000000", 20_000_000 * USDC)(venue, wire)
 
 
-async def flood(venue: TestVenue, wire: Wire) -> Reply:
-    """Send faster than the connection may."""
-    replies = [await wire.ask("public/get_time") for _ in range(venue.server.limits.burst + 5)]
-    return replies[-1]
-
-
 async def subscribe_too_much(venue: TestVenue, wire: Wire) -> Reply:
     """Subscribe to more channels than a connection may."""
     groups = [f"book.{PERPETUAL}.{group}.{depth}.raw" for group in range(5, 500, 5) for depth in (1, 10, 20)]
@@ -310,123 +298,5 @@ def test_refusal(send: Send, code: Code | AccessCode, tmp_path: Path) -> None:
             assert "Traceback" not in str(reply)
             assert 0 == venue.server.counters.internal_errors
             assert 1 <= venue.server.counters.refusals[code.name.lower()]
-
-    asyncio.run(scenario())
-
-
-def test_rate_limit(tmp_path: Path) -> None:
-    """A connection that sends faster than its credits allow is told so, and closed if it goes on."""
-
-    async def scenario() -> None:
-        limits = ServerLimits(rate_per_s=1, burst=20, refusals_before_close=30)
-        async with run_venue(tmp_path, limits) as venue, open_wire(venue) as wire:
-            reply = await flood(venue, wire)
-            assert AccessCode.TOO_MANY_REQUESTS.name.lower() == reply["error"]["data"]["reason"]
-            for _ in range(40):
-                await wire.socket.send_str("{}")
-            messages = [message async for message in wire.socket]
-            assert len(messages) <= 41
-            assert 1008 == wire.socket.close_code
-
-    asyncio.run(scenario())
-
-
-def test_busy(tmp_path: Path) -> None:
-    """While the sequencer's queue is full a write is refused, not sequenced."""
-
-    async def keep_full(venue: TestVenue) -> None:
-        while True:
-            with contextlib.suppress(VenueBusy):
-                while True:
-                    venue.sequencer.enqueue(venue.make_tick())
-            await asyncio.sleep(0)
-
-    async def scenario() -> None:
-        async with run_venue(tmp_path) as venue, open_wire(venue) as wire:
-            filler = asyncio.create_task(keep_full(venue))
-            reply = await wire.ask("private/buy", sign_place(venue, MAKER))
-            filler.cancel()
-            assert AccessCode.VENUE_BUSY.name.lower() == reply["error"]["data"]["reason"]
-
-    asyncio.run(scenario())
-
-
-def test_signature_refusal_explains_itself(tmp_path: Path) -> None:
-    """A refused signature comes back with the digest, the domain and the struct as the server read it."""
-
-    async def scenario() -> None:
-        async with run_venue(tmp_path) as venue, open_wire(venue) as wire:
-            reply = await wire.ask("private/buy", sign_place(venue, MAKER) | {"price": 50_002.5})
-            data = reply["error"]["data"]
-            assert {"name": "novate", "version": "1", "chainId": 31_337} == {
-                key: data["domain"][key] for key in ("name", "version", "chainId")
-            }
-            assert "0x" + venue.domain.separator().hex() == data["domain_separator"]
-            assert "Place" == data["primaryType"]
-            assert (PERPETUAL, "buy", "GTC", "10", "20001") == tuple(
-                data["message"][key]
-                for key in ("instrument", "side", "timeInForce", "sizeLots", "limitPriceTicks")
-            )
-            assert 66 == len(data["digest"])
-            assert data["recovered"] not in (None, data["message"]["account"])
-
-    asyncio.run(scenario())
-
-
-def test_rejection_carries_its_receipt(tmp_path: Path) -> None:
-    """A command that the law rejected was sequenced, and the refusal says where."""
-
-    async def scenario() -> None:
-        async with run_venue(tmp_path) as venue, open_wire(venue) as wire:
-            reply = await wire.ask("private/buy", sign_place(venue, PAUPER, lots=1000))
-            receipt = reply["error"]["data"]["receipt"]
-            assert (venue.engine.sequence, int(Code.INITIAL_MARGIN_INSUFFICIENT)) == (
-                receipt["sequence"],
-                receipt["code"],
-            )
-            assert 20.0 == reply["error"]["data"]["equity"]
-
-    asyncio.run(scenario())
-
-
-def test_each_private_method_asks_who_is_there(tmp_path: Path) -> None:
-    """No private read answers without a session; no write answers without a signature."""
-    needs = {"instrument_name": PERPETUAL, "order_id": "1", "channels": ["user.orders.any.any.raw"]}
-
-    async def scenario() -> None:
-        async with run_venue(tmp_path) as venue, open_wire(venue) as wire:
-            for method in sorted(METHOD_NAMES):
-                if method.startswith("private/") and "unsubscribe" not in method:
-                    reply = await wire.ask(method, needs)
-                    reason = "unauthorized" if method in READS else "parameter_invalid"
-                    assert (method, reason) == (method, reply["error"]["data"]["reason"])
-            assert set(WRITES) <= METHOD_NAMES
-
-    asyncio.run(scenario())
-
-
-def test_http_bodies_are_bounded(tmp_path: Path) -> None:
-    """An HTTP body above the limit is refused, and so is a method that path and body name differently."""
-
-    async def scenario() -> None:
-        async with run_venue(tmp_path) as venue, aiohttp.ClientSession() as session:
-            async with session.post(f"{venue.http}/api/v2", data=b" " * 1_000_000) as response:
-                assert 413 == response.status
-                assert "message_too_large" == (await response.json())["error"]["data"]["reason"]
-            body = {"jsonrpc": "2.0", "id": 1, "method": "public/test", "params": {}}
-            async with session.post(f"{venue.http}/api/v2/public/get_time", json=body) as response:
-                assert 400 == response.status
-                assert "parameter_invalid" == (await response.json())["error"]["data"]["reason"]
-
-    asyncio.run(scenario())
-
-
-def test_instruments_of_other_kinds_are_none(tmp_path: Path) -> None:
-    """A kind that this venue does not have is an empty list, so that clients which ask for all go on."""
-
-    async def scenario() -> None:
-        async with run_venue(tmp_path) as venue, open_wire(venue) as wire:
-            assert [] == (await wire.ask("public/get_instruments", {"kind": "spot"}))["result"]
-            assert InstrumentKind.PERPETUAL == venue.engine.instruments[0].kind
 
     asyncio.run(scenario())
