@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -158,5 +159,36 @@ def test_open_order_limit(tmp_path: Path) -> None:
                 await maker.buy(PERPETUAL, "0.001", 40_000)
             assert Code.OPEN_ORDER_LIMIT == refusal.value.code
             assert 10013 == refusal.value.number
+
+    asyncio.run(scenario())
+
+
+async def send_huge_frame(port: int, length: int) -> bytes:
+    """Everything that the server says to a frame of this many bytes, sent without a client library."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    writer.write(f"GET /ws/api/v2 HTTP/1.1\r\nHost: venue\r\n{upgrade}{key}\r\n".encode())
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"\x81\xff" + length.to_bytes(8, "big") + bytes(4))
+    for _ in range(length // 65_536):
+        writer.write(b" " * 65_536)
+        await writer.drain()
+    said = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    return said
+
+
+def test_huge_frame_is_told_then_closed(tmp_path: Path) -> None:
+    """A 10 MB frame is answered while it is still arriving, closed with 1009, and never held in memory."""
+
+    async def scenario() -> None:
+        async with run_venue(tmp_path) as venue:
+            before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            said = await send_huge_frame(venue.server.port, 10_000_000)
+            assert b'"reason":"message_too_large"' in said
+            assert said.endswith(b"\x88\x02" + (1009).to_bytes(2, "big"))
+            assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 5_000
+            assert set() == venue.server.connections
 
     asyncio.run(scenario())
