@@ -1,5 +1,4 @@
-"""The one decorator of the house: `kernel` compiles a function of integers with every Numba option written
-out.
+"""The one decorator of the house: `kernel` compiles integer functions with every Numba option written out.
 
 An inner function inherits each option it leaves out from whichever caller compiles it first, so none is left
 out here. The disk cache is keyed by a hash of the sources of the kernel's layer and of these options,
@@ -9,10 +8,17 @@ house may import `numba.njit`.
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
+
+import numba
+import numba.core.event as numba_event
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -60,11 +66,6 @@ def find_cache_directory(module: str) -> Path:
     return find_cache_root() / "kernels" / f"{layer}-{hash_sources(layer)}"
 
 
-import numba  # noqa: E402
-from llvmlite import ir  # noqa: E402
-from numba import types  # noqa: E402
-from numba.extending import intrinsic, overload  # noqa: E402
-
 JIT_ENABLED = not numba.config.DISABLE_JIT
 
 
@@ -74,6 +75,27 @@ def compile_kernel(function: Callable[P, R], **more: bool) -> Callable[P, R]:
     numba.config.CACHE_DIR = str(find_cache_directory(function.__module__))
     compiled: Callable[P, R] = numba.njit(**OPTIONS, **more)(function)
     return compiled
+
+
+class CompileCounter(numba_event.Listener):  # type: ignore[misc]
+    """Calls back at the end of each compilation."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.callback = callback
+
+    def on_start(self, event: Any) -> None:
+        """Nothing to do: only ends are counted."""
+
+    def on_end(self, event: Any) -> None:
+        """Tell of one more compiled kernel."""
+        self.callback()
+
+
+@contextmanager
+def watch_compilations(callback: Callable[[], None]) -> Iterator[None]:
+    """Call back for each kernel that is compiled (or loaded) inside the block, for a progress bar."""
+    with numba_event.install_listener("numba:compile", CompileCounter(callback)):
+        yield
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:

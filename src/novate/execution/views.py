@@ -175,7 +175,7 @@ def read_positions(engine: Engine, account: int) -> list[PositionView]:
 
 
 def read_maintenance(engine: Engine, account: int) -> int:
-    """Return the maintenance requirement of an account over all underlyings."""
+    """Return the maintenance requirement over all underlyings; equity below is liquidatable [MARGIN-11]."""
     world = engine.world
     total = 0
     for u in range(len(engine.genesis.underlyings)):

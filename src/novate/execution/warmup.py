@@ -2,17 +2,15 @@
 is.
 """
 
+import itertools
 import time
 from collections.abc import Callable
-from typing import Any
-
-import numba.core.event as numba_event
 
 from novate.execution.commitment import StateCommitment
 from novate.execution.engine import Engine
 from novate.execution.snapshot import rebuild_indexes
 from novate.execution.views import read_account, read_book, read_positions
-from novate.kernel import JIT_ENABLED
+from novate.kernel import watch_compilations
 from novate.protocol.command import Command, make_command
 from novate.protocol.generated.codes import CommandKind
 from novate.protocol.genesis import encode_genesis, parse_genesis
@@ -23,22 +21,6 @@ HOUR_NS = 3_600_000_000_000
 START_NS = 1_700_000_000_000_000_000
 ACTOR = b"\x01" * 20
 Progress = Callable[[int, int], None]
-
-
-class CompileListener(numba_event.Listener):  # type: ignore[misc]
-    """Counts finished compilations."""
-
-    def __init__(self, progress: Progress) -> None:
-        self.progress = progress
-        self.count = 0
-
-    def on_start(self, event: Any) -> None:
-        """Nothing to do: only ends are counted."""
-
-    def on_end(self, event: Any) -> None:
-        """Report one more compiled kernel."""
-        self.count += 1
-        self.progress(min(self.count, KERNEL_COUNT_ESTIMATE), KERNEL_COUNT_ESTIMATE)
 
 
 def make_small_genesis() -> bytes:
@@ -96,11 +78,10 @@ def make_commands() -> list[Command]:
 def warm_up(progress: Progress = lambda done, total: None) -> float:
     """Compile or load every kernel and return the seconds it took."""
     begun = time.perf_counter()
-    if JIT_ENABLED:
-        listener = CompileListener(progress)
-        with numba_event.install_listener("numba:compile", listener):
-            exercise()
-    else:
+    compiled = itertools.count(1)
+    with watch_compilations(
+        lambda: progress(min(next(compiled), KERNEL_COUNT_ESTIMATE), KERNEL_COUNT_ESTIMATE)
+    ):
         exercise()
     progress(KERNEL_COUNT_ESTIMATE, KERNEL_COUNT_ESTIMATE)
     return time.perf_counter() - begun

@@ -1,7 +1,7 @@
 """Commands as bytes: the payload of a frame, and the record that kernels read.
 
 A payload is refused unless re-encoding it gives the same bytes, so one command has one encoding. Implements
-[CMD-4].
+[CMD-4]; the units and scales of the fields are those of [UNIT-1], [UNIT-2] and [UNIT-3].
 """
 
 import struct

@@ -35,6 +35,17 @@ UNDERLYING_NAMES = (
     "perpetual_lots_per_unit",
     "perpetual_tick_atoms",
 )
+DOCUMENT_NAMES = (
+    "version",
+    "chain_id",
+    "settlement",
+    "operator",
+    "oracles",
+    "quorum",
+    "underlyings",
+    "limits",
+    "parameters",
+)
 LIMIT_MAX = {
     "accounts": 1 << 20,
     "orders": 1 << 20,
@@ -108,6 +119,9 @@ def parse_genesis(raw: bytes) -> Genesis:
 
 def read_document(raw: bytes, document: dict[str, Any]) -> Genesis:
     """Check every range of [GENESIS-1] and return the parsed file."""
+    require_names(document, DOCUMENT_NAMES, "the genesis file")
+    require_names(document["limits"], LIMIT_NAMES, "limits")
+    require_names(document["parameters"], PARAMETER_NAMES, "parameters")
     require(document["version"] == constants.SCHEMA_VERSION, f"version must be {constants.SCHEMA_VERSION}")
     oracles = tuple(read_address(text, "oracles") for text in document["oracles"])
     quorum = read_integer(document["quorum"], "quorum", 1, max(len(oracles), 1))
@@ -144,6 +158,7 @@ def read_document(raw: bytes, document: dict[str, Any]) -> Genesis:
 
 def read_underlying(row: dict[str, Any]) -> Underlying:
     """Check one underlying against the bit budget of [UNIT-5]."""
+    require_names(row, ("name", *UNDERLYING_NAMES), "an underlying")
     name = row["name"]
     named = isinstance(name, str) and name.isalnum() and name.isascii() and name.isupper() and len(name) <= 8
     require(named, f"an underlying's name must be 1 to 8 capital letters or digits, found {name!r}")
@@ -178,6 +193,14 @@ def read_address(text: Any, name: str) -> bytes:
         if any(address):
             return address
     raise GenesisError(f"{name} must be a non-zero lower-case 0x address, found {text!r}")
+
+
+def require_names(section: dict[str, Any], names: tuple[str, ...], where: str) -> None:
+    """Raise GenesisError unless a section has exactly these fields."""
+    unknown = sorted(set(section) - set(names))
+    require(not unknown, f"{where} holds unknown fields: {', '.join(unknown)}")
+    missing = sorted(set(names) - set(section))
+    require(not missing, f"{where} lacks the fields: {', '.join(missing)}")
 
 
 def require(condition: bool, message: str) -> None:

@@ -1,7 +1,7 @@
 """Margin: the scenario fold, open orders at their exact worst, contingencies, and the two requirements.
 
 One portfolio is one account in one underlying: two vectors of 32 numbers and a record of sums. Every
-function takes the few leaves one step touches. Implements [MARGIN-1] to [MARGIN-9]; docs/law/margin.md has
+function takes the few leaves one step touches. Implements [MARGIN-1] to [MARGIN-10]; docs/law/margin.md has
 the formulas, docs/law/units.md the bit budget.
 """
 
