@@ -46,7 +46,7 @@ def compute_row(kind: InstrumentKind, strike: int) -> tuple[mpmath.mpf, list[mpm
 
 
 def expect_margins(legs: list[Leg]) -> tuple[mpmath.mpf, mpmath.mpf, mpmath.mpf]:
-    """Value, initial and maintenance margin of option positions alone, from the formulas of
+    """Value, initial and maintenance margin of option positions, from the formulas of
     docs/law/margin.md.
     """
     rows = [(compute_row(kind, strike), kind, strike, lots) for kind, strike, lots in legs]
@@ -65,7 +65,7 @@ def expect_margins(legs: list[Leg]) -> tuple[mpmath.mpf, mpmath.mpf, mpmath.mpf]
 
 
 def open_desk() -> Desk:
-    """A venue with a marked perpetual, calls at 80 000 and 90 000 and a put at 80 000, and two rich accounts."""
+    """A venue with a marked perpetual, two calls and a put, and two rich accounts."""
     desk = Desk()
     desk.must("maker", "deposit amount_atoms=1_000_000*usdc")
     desk.must("taker", "deposit amount_atoms=1_000_000*usdc")
@@ -96,7 +96,7 @@ EXAMPLES: dict[str, list[Leg]] = {
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_option_position_needs_what_the_formulas_say(name: str) -> None:
-    """[MARGIN-1] to [MARGIN-8]: value, initial and maintenance margin of positions, within an atom per floor."""
+    """[MARGIN-1] to [MARGIN-8]: value and margins of positions, within an atom per floor."""
     desk, legs = open_desk(), EXAMPLES[name]
     for kind, strike, lots in legs:
         word = name_leg(kind, strike)
@@ -135,7 +135,7 @@ def test_a_perpetual_needs_its_worst_move_and_a_share() -> None:
 
 
 def test_an_open_order_counts_at_its_limit_and_its_fee() -> None:
-    """[MARGIN-3]: a bid 5 ticks above the mark loses the excess and the taker fee on top of the worst move."""
+    """[MARGIN-3]: a bid 5 ticks above the mark loses the excess and the fee on top of the worst move."""
     desk = open_desk()
     desk.must("taker", "place lots=10 price_ticks=32_005")
     lot = Fraction(80 * USDC)
