@@ -173,8 +173,8 @@ def encode_limbs(values: list[int]) -> Array:
 def hash_lists(domain: int, lists: list[list[int]]) -> Array:
     """Return hash_elements of lists of different lengths as uint64[n, 4].
 
-    Lists are absorbed side by side, three elements a round, so that compiled code does nearly all of the work: an
-    account's leaf by the law's own text would hold up every other thread for a millisecond per position.
+    Lists are absorbed side by side, three elements a round, so that compiled code does nearly all the work:
+    an account's leaf by the law's own text would hold up every other thread for a millisecond per position.
     """
     state = np.repeat(encode_limbs([domain]), len(lists), axis=0)
     longest = max((len(elements) for elements in lists), default=0)
