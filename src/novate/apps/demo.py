@@ -39,8 +39,8 @@ from novate.protocol.generated.constants import E6, NS_PER_S
 from novate.verification.verdict import verify_directory
 
 HOST = "127.0.0.1"
-MAKER_ATOMS = 5_000_000 * E6
-TAKER_ATOMS = 250_000 * E6
+MAKER_ATOMS = 1_000_000 * E6
+TAKER_ATOMS = 50_000 * E6
 WITHDRAWAL_COUNT = 5
 BATCH_EVERY_S = 4.0
 FINALITY_WALL_S = 1

@@ -12,7 +12,7 @@ from novate.apps.watch import Snapshot
 from novate.protocol.generated.constants import NS_PER_S
 
 BLOCKS = "▁▂▃▄▅▆▇█"
-INDEX_WIDTH = 34
+INDEX_WIDTH = 60
 
 
 def draw_sparkline(points: list[float], width: int) -> str:
@@ -30,7 +30,7 @@ def format_price(price: float) -> str:
 
 
 def draw_indexes(snapshot: Snapshot) -> RenderableType:
-    """Return a line per index: price, change since the beginning, sparkline."""
+    """Return a line per index: price, change over what is drawn, sparkline."""
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
@@ -90,8 +90,8 @@ def draw_flow(snapshot: Snapshot) -> RenderableType:
     margin = snapshot.margin
     risk = [
         ("accounts", f"{snapshot.account_count:,}"),
-        ("highest maintenance / equity", f"{margin.usage_max:.1%}"),
-        ("lowest equity, USDC", f"{min(margin.equity_min_usdc, 1e15):,.0f}"),
+        ("highest margin use", f"{margin.usage_max:.1%}"),
+        ("lowest equity", f"{min(margin.equity_min_usdc, 1e15):,.0f}"),
         ("batches on chain", f"{snapshot.batches:,}"),
     ]
     table = Table.grid(expand=True)

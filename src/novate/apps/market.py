@@ -9,9 +9,8 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from novate.analytics.chain import Chain, ChainUnderlying, FitReport, fit_expiries, load_chain, measure_fit
 from novate.protocol.arithmetic import ONE_X48
 from novate.protocol.generated.constants import E6, NS_PER_DAY, NS_PER_S, NS_PER_YEAR
 from novate.protocol.svi import (
@@ -20,6 +19,9 @@ from novate.protocol.svi import (
     has_calendar_arbitrage,
     verify_surface_parameters,
 )
+
+if TYPE_CHECKING:
+    from novate.analytics.chain import ChainUnderlying, FitReport
 
 BUILTIN_FILE = Path(__file__).with_name("builtin_market.toml")
 EXPIRY_HOUR_NS = 8 * 3_600 * NS_PER_S
@@ -89,7 +91,7 @@ class MarketPlan:
     base_time_ns: int
     underlyings: tuple[UnderlyingPlan, ...]
     source: str
-    fit: FitReport | None = None
+    fit: "FitReport | None" = None
 
     @property
     def option_count(self) -> int:
@@ -141,8 +143,12 @@ def compute_level(svi: Svi) -> float:
     return a + b * (-rho * m + math.hypot(m, sigma))
 
 
-def plan_chain_underlying(underlying: ChainUnderlying, observed_ns: int, report: FitReport) -> UnderlyingPlan:
+def plan_chain_underlying(
+    underlying: "ChainUnderlying", observed_ns: int, report: "FitReport"
+) -> UnderlyingPlan:
     """Return the plan of one underlying of a chain: its options exactly, each expiry with a fitted slice."""
+    from novate.analytics.chain import fit_expiries, measure_fit
+
     fitted = fit_expiries(underlying)
     measure_fit(fitted, report)
     index_atoms = round(underlying.index * E6)
@@ -168,8 +174,11 @@ def plan_chain(path: Path) -> MarketPlan:
     USDC as they are. A chain holds options only, so no perpetual is added.
     Errors     MarketError, if the file is no chain or its surfaces cannot be fitted.
     """
+    # The optimiser takes a second to import, and only a chain needs it.
+    from novate.analytics.chain import FitReport, load_chain
+
     try:
-        chain: Chain = load_chain(path)
+        chain = load_chain(path)
         report = FitReport()
         known = [underlying for underlying in chain.underlyings if underlying.name in UNDERLYING_ROWS]
         underlyings = tuple(plan_chain_underlying(each, chain.observed_ns, report) for each in known)

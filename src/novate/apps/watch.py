@@ -16,7 +16,7 @@ from novate.execution.sequencer import Outcome
 from novate.protocol.generated.codes import EventKind
 from novate.protocol.generated.constants import E6
 
-INDEX_POINTS_KEPT = 60
+INDEX_POINTS_KEPT = 120
 LIVE_LATENCIES = 2_000
 TOP_INSTRUMENTS = 8
 RATE_WINDOW = 6

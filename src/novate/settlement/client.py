@@ -5,11 +5,13 @@ was done is read back from the chain and never from memory. Implements the submi
 [SETTLE-9].
 """
 
+import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_canonical_address, to_checksum_address
+from hexbytes import HexBytes
 from web3 import Web3
 from web3.types import TxParams, TxReceipt
 
@@ -47,12 +49,25 @@ class Sender:
         self.web3 = web3
         self.account = account
         self.chain_id = web3.eth.chain_id
+        # Two threads that asked for the next nonce at once would get the same one.
+        self._lock = threading.Lock()
 
     def send(self, request: dict[str, Any]) -> TxReceipt:
         """Send one transaction and return its receipt; raise SettlementError if it reverted.
 
         A revert seen while estimating gas raises web3's ContractLogicError, with the contract's reason.
         """
+        with self._lock:
+            transaction_hash = self._submit(request)
+        receipt = self.web3.eth.wait_for_transaction_receipt(
+            transaction_hash, timeout=RECEIPT_TIMEOUT_S, poll_latency=0.05
+        )
+        if receipt["status"] != 1:
+            raise SettlementError(f"transaction {receipt['transactionHash'].to_0x_hex()} reverted")
+        return receipt
+
+    def _submit(self, request: dict[str, Any]) -> HexBytes:
+        """Fill in, sign and send one transaction with the account's next nonce; return its hash."""
         eth = self.web3.eth
         address = self.account.address
         base_fee = eth.get_block("latest").get("baseFeePerGas", 0)
@@ -71,12 +86,7 @@ class Sender:
         transaction["gas"] = estimate + estimate // GAS_MARGIN
         del transaction["from"]
         signed = self.account.sign_transaction(transaction)
-        receipt = eth.wait_for_transaction_receipt(
-            eth.send_raw_transaction(signed.raw_transaction), timeout=RECEIPT_TIMEOUT_S, poll_latency=0.05
-        )
-        if receipt["status"] != 1:
-            raise SettlementError(f"transaction {receipt['transactionHash'].to_0x_hex()} reverted")
-        return receipt
+        return eth.send_raw_transaction(signed.raw_transaction)
 
     def deploy(self, name: str, *arguments: object, level: str = "gas") -> TxReceipt:
         """Deploy one of our contracts; its address is in the receipt."""
