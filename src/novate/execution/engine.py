@@ -93,6 +93,8 @@ class Engine:
             end = self.find_cut(commands, start)
             parts.extend(self.apply_part(commands[start:end]))
             start = end
+        if len(parts) == 1:
+            return parts[0]
         return np.concatenate(parts) if parts else np.zeros(0, self.world.events.dtype)
 
     def find_cut(self, commands: Sequence[Command], start: int) -> int:
@@ -164,5 +166,6 @@ class Engine:
 
 def split_events(events: Events) -> list[Events]:
     """Return the events of each command apart, in order; each part begins with its RESULT."""
-    starts = np.flatnonzero(events["kind"] == EventKind.RESULT)
-    return np.split(events, starts[1:]) if len(starts) else []
+    starts = np.flatnonzero(events["kind"] == EventKind.RESULT).tolist()
+    ends = [*starts[1:], len(events)]
+    return [events[start:end] for start, end in zip(starts, ends, strict=False)]
