@@ -74,9 +74,21 @@ class Journal:
         self.commit_count = 0
         self.flushed = False
         self.failed = False
-        self.commit_file = os.open(folder / COMMIT_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+        self.commit_file = self.open_commit()
         self.segment = self.open_segment()
         sync_folder(folder)
+
+    def open_commit(self) -> int:
+        """Open the commit record, making a whole one under another name first if there is none."""
+        path = self.folder / COMMIT_NAME
+        if path.exists():
+            return os.open(path, os.O_RDWR)
+        partial = path.with_suffix(".partial")
+        self.commit_file = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        self.flush()
+        os.rename(partial, path)
+        sync_folder(self.folder)
+        return self.commit_file
 
     def open_segment(self) -> int:
         """Open the last segment for appending, or the first one, and record what has been recovered.
@@ -86,8 +98,6 @@ class Journal:
         leaves an empty journal.
         """
         paths = find_segments(self.folder)
-        if not paths:
-            self.flush()
         path = paths[-1] if paths else self.folder / name_segment(self.position.sequence + 1)
         segment = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         if paths:
