@@ -12,7 +12,7 @@ from novate.execution.snapshot import rebuild_indexes
 from novate.execution.views import read_account, read_book, read_positions
 from novate.kernel import watch_compilations
 from novate.protocol.command import Command, make_command
-from novate.protocol.generated.codes import CommandKind
+from novate.protocol.generated.codes import CommandKind, InstrumentKind
 from novate.protocol.genesis import encode_genesis, parse_genesis
 
 # Kernels compiled by one warm-up, counted once; only the progress bar uses it.
@@ -68,11 +68,20 @@ def make_small_genesis() -> bytes:
 def make_commands() -> list[Command]:
     """Return commands that reach every kernel of the engine: the first call compiles all it can reach."""
     deposit = make_command(CommandKind.DEPOSIT, START_NS, ACTOR, cursor=1, amount_atoms=10**12)
-    return [
-        deposit,
-        make_command(CommandKind.TICK, START_NS),
-        make_command(CommandKind.SEAL, START_NS, batch=1),
-    ]
+    perpetual = make_command(
+        CommandKind.LIST_INSTRUMENT,
+        START_NS,
+        ACTOR,
+        underlying=0,
+        instrument_kind=InstrumentKind.PERPETUAL,
+        strike_atoms=0,
+        expiry_ns=0,
+        nonce=1,
+        expires_ns=START_NS + HOUR_NS,
+    )
+    # The listing gives the state tree an instrument to hash, so that its kernels too are ready before a SEAL.
+    seal = make_command(CommandKind.SEAL, START_NS, batch=1)
+    return [deposit, perpetual, make_command(CommandKind.TICK, START_NS), seal]
 
 
 def warm_up(progress: Progress = lambda done, total: None) -> float:
