@@ -142,7 +142,7 @@ def test_nothing_is_acknowledged_before_its_sync(tmp_path: Path, monkeypatch: py
 
 
 def survive_power_cuts(folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    """Live through a few lives that end by a kill or a power cut; assert that nothing acknowledged is lost."""
+    """Live a few lives that end by a kill or a power cut; assert that nothing acknowledged is lost."""
     rng = random.Random(seed)
     disk = use_disk(monkeypatch, Disk())
     acknowledged: list[Entry] = []
@@ -192,7 +192,7 @@ def is_survived(folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> boo
 
 
 def test_a_recovery_that_does_not_sync_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a planted bug, frames recovered from memory are shown and then lost, or the record outlives them."""
+    """With a planted bug, recovered frames are shown and then lost, or the record outlives them."""
     open_segment = Journal.open_segment
 
     def open_without_sync(self: Journal) -> int:
