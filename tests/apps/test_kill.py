@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from coincurve import PrivateKey
-from tests.apps.serving import ForkServer, JournalReader, ServeProcess
 
 from novate.access.client_errors import ConnectionLost, VenueError
 from novate.apps.ack_ledger import AckLedger, LedgerClient
@@ -23,6 +22,7 @@ from novate.protocol.generated.codes import Code, CommandKind
 from novate.protocol.genesis import parse_genesis
 from novate.protocol.signing import compute_address
 from novate.verification.verdict import verify_directory
+from tests.apps.serving import ForkServer, JournalReader, ServeProcess
 
 KILLS = int(os.environ.get("NOVATE_KILLS", "100"))
 CAMPAIGNS = 4

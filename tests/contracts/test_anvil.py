@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from eth_account import Account
-from tests.contracts.lifecycle import run_life_cycle
-from tests.contracts.test_embedded_chain import Clock, open_chain
 from web3 import HTTPProvider, Web3
 
 from novate.settlement.chain_rpc import EmbeddedProvider
+from tests.contracts.lifecycle import run_life_cycle
+from tests.contracts.test_embedded_chain import Clock, open_chain
 
 FOLDER = Path(__file__).parent / "anvil"
 BINARY = FOLDER / "node_modules/.bin/anvil"

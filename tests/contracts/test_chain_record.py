@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.contracts.test_embedded_chain import CHAIN_ID, OPERATOR, Clock, live, sign
 
 from novate.protocol.chain_blocks import (
     CHAIN_KIND,
@@ -22,6 +21,7 @@ from novate.protocol.chain_blocks import (
 from novate.protocol.frame import encode_frame, iterate_frames
 from novate.settlement.client import compute_create_address
 from novate.verification.chain_record import DEPOSITED_TOPIC, ChainRecord, RecordError, replay_chain
+from tests.contracts.test_embedded_chain import CHAIN_ID, OPERATOR, Clock, live, sign
 
 START = Genesis(CHAIN_ID, 100, ())
 ADDRESS = b"\x09" * 20

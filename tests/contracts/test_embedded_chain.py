@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from tests.contracts.lifecycle import Outcome, make_header, run_life_cycle
 from web3 import Web3
 from web3.exceptions import ContractLogicError, Web3RPCError
 
@@ -22,6 +21,7 @@ from novate.settlement.embedded_chain import EmbeddedChain
 from novate.settlement.evm import ExecutionRejected
 from novate.settlement.manifest import Manifest, ManifestError, read_manifest
 from novate.verification.chain_record import replay_chain
+from tests.contracts.lifecycle import Outcome, make_header, run_life_cycle
 
 CHAIN_ID = 31337
 OPERATOR: LocalAccount = Account.from_key(b"\x01" * 32)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+
 from tests.contracts.harness import DEPOSITOR, STRANGER, Mutation, Reverted, World
 from tests.contracts.test_vault_contract import REENTERS, RETURNS_FALSE, TAKES_FEE, ZERO
 

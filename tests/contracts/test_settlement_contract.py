@@ -5,6 +5,10 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from novate.protocol.frame import keccak256
+from novate.protocol.header import HEADER_BYTES, BatchHeader, HeaderError, decode_header
+from novate.settlement.compiler import OPTIMISATION_LEVELS
 from tests.contracts.harness import (
     DEPLOYER,
     FINALITY_DELAY_S,
@@ -15,10 +19,6 @@ from tests.contracts.harness import (
     Reverted,
     World,
 )
-
-from novate.protocol.frame import keccak256
-from novate.protocol.header import HEADER_BYTES, BatchHeader, HeaderError, decode_header
-from novate.settlement.compiler import OPTIMISATION_LEVELS
 
 HOUR_NS = 3600 * 10**9
 

@@ -1,10 +1,10 @@
 """Vault.vy: what is credited is what arrived, what leaves is what is owed, once, whatever the token does."""
 
 import pytest
-from tests.contracts.harness import DEPOSITOR, FINALITY_DELAY_S, OPERATOR, STRANGER, Reverted, World
 
 from novate.protocol.withdrawals import Withdrawal, hash_withdrawal
 from novate.settlement.compiler import OPTIMISATION_LEVELS
+from tests.contracts.harness import DEPOSITOR, FINALITY_DELAY_S, OPERATOR, STRANGER, Reverted, World
 
 HONEST, RETURNS_FALSE, TAKES_FEE, REENTERS, MOVES_NOTHING, REVERTS, MOVES_TWICE = range(7)
 ZERO = "0x" + "00" * 20

@@ -3,6 +3,8 @@
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from novate.protocol.withdrawals import Withdrawal
 from tests.contracts.harness import DEPOSITOR, OPERATOR, STRANGER, Reverted, World
 from tests.contracts.test_vault_contract import (
     HONEST,
@@ -13,8 +15,6 @@ from tests.contracts.test_vault_contract import (
     TAKES_FEE,
     ZERO,
 )
-
-from novate.protocol.withdrawals import Withdrawal
 
 ACCOUNTS = (DEPOSITOR, STRANGER, OPERATOR)
 

@@ -4,7 +4,6 @@ unseen.
 
 import numpy as np
 import pytest
-from tests.execution.venue import compute_root, list_commands, make_genesis
 
 from novate.execution.commitment import (
     HOUSE_FIELDS,
@@ -17,6 +16,7 @@ from novate.execution.commitment import (
 )
 from novate.execution.engine import Engine
 from novate.execution.tables import NONE
+from tests.execution.venue import compute_root, list_commands, make_genesis
 
 
 def run(profile: str, seed: int, count: int) -> Engine:

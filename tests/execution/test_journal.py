@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.execution.disk import Disk
 
 from novate.execution import journal as journal_module
 from novate.execution.journal import (
@@ -27,6 +26,7 @@ from novate.execution.journal import (
     scan_segments,
 )
 from novate.protocol.frame import FrameError, encode_frame, iterate_frames, keccak256
+from tests.execution.disk import Disk
 
 GENESIS = keccak256(b"a venue")
 STRANGER = keccak256(b"another venue")

@@ -6,11 +6,11 @@ import random
 from pathlib import Path
 
 import pytest
-from tests.execution.disk import Disk
 
 from novate.execution import journal as journal_module
 from novate.execution.journal import Entry, Journal, JournalError, find_segments, open_journal, read_journal
 from novate.protocol.frame import keccak256
+from tests.execution.disk import Disk
 
 GENESIS = keccak256(b"a venue")
 GROUPS = [[b"first", b"second"], [b"third" * 20], [b"fourth"], [b"fifth" * 30, b"sixth"], [b"seventh"]]

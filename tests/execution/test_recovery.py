@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.execution.venue import compute_root, hash_state, list_commands, make_genesis, write_commands
 
 from novate.execution.commitment import compute_genesis_root
 from novate.execution.engine import Engine, split_events
@@ -17,6 +16,7 @@ from novate.execution.sequencer import Outcome
 from novate.execution.snapshot import SnapshotError, find_snapshots, load_snapshot, write_snapshot
 from novate.protocol.command import Command
 from novate.protocol.generated.codes import CommandKind
+from tests.execution.venue import compute_root, hash_state, list_commands, make_genesis, write_commands
 
 COMMANDS = 1500
 SEEDS = (1, 2)

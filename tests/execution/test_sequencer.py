@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.execution.disk import Disk
-from tests.execution.venue import make_genesis
 
 from novate.execution import journal as journal_module
 from novate.execution import sequencer as sequencer_module
@@ -17,6 +15,8 @@ from novate.execution.journal import open_journal, read_journal
 from novate.execution.sequencer import Outcome, Sequencer, VenueBusy
 from novate.protocol.command import Command, decode_payload, make_command
 from novate.protocol.generated.codes import Code, CommandKind
+from tests.execution.disk import Disk
+from tests.execution.venue import make_genesis
 
 GENESIS = make_genesis("tiny")
 NOW_NS = 1_700_000_000_000_000_000

@@ -6,16 +6,15 @@ import functools
 import hashlib
 from pathlib import Path
 
-from tests.model.engine_bridge import translate
-from tests.model.generator import iter_commands
-from tests.model.world import genesis
-
 from novate.execution.commitment import StateCommitment
 from novate.execution.engine import Engine
 from novate.execution.journal import open_journal
 from novate.protocol.command import Command, encode_payload, make_command
 from novate.protocol.generated.codes import CommandKind
 from novate.protocol.genesis import Genesis, encode_genesis, parse_genesis
+from tests.model.engine_bridge import translate
+from tests.model.generator import iter_commands
+from tests.model.world import genesis
 
 SEAL_EVERY = 40
 

@@ -8,12 +8,12 @@ from itertools import product
 import mpmath
 import pytest
 import QuantLib
-from tests.law.chains import CHAINS, needs_chains
 
 from novate.analytics.chain import load_chain
 from novate.protocol.arithmetic import ONE_X48, mul_x48
 from novate.protocol.black76 import CALL, PUT, TOTAL_VOLATILITY_MAX_X48, compute_price_x16
 from novate.protocol.transcendental import ln_ratio_x48, normal_cdf_x48
+from tests.law.chains import CHAINS, needs_chains
 
 Price = Callable[[int, int, int, int, int], int]
 # The law states 1e-13 of the larger of forward and strike; QuantLib itself is exact to about 1e-15.

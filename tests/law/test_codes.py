@@ -6,10 +6,9 @@ first decides. Rows run from top to bottom on one venue; `after=60` lets a minut
 
 import hashlib
 
-from tests.law.desk import Desk, find_address, make_key
-
 from novate.protocol.generated.codes import Code, CommandKind, EventKind
 from novate.protocol.signing import compute_digest, recover_signer, sign_digest
+from tests.law.desk import Desk, find_address, make_key
 
 OK = Code.OK
 PERPETUAL = "list instrument_kind=perpetual strike_atoms=0 expiry_ns=0"

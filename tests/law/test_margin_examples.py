@@ -10,11 +10,11 @@ from fractions import Fraction
 
 import mpmath
 import pytest
-from tests.law.desk import USDC, Desk
 
 from novate.execution.views import read_account, read_positions
 from novate.protocol.generated.codes import InstrumentKind
 from novate.protocol.generated.tables import DAMPING_E6, MOVE_E6, VOLATILITY_MODE
+from tests.law.desk import USDC, Desk
 
 FORWARD = 80_000 * USDC
 LOTS_PER_UNIT = 100

@@ -6,7 +6,6 @@ import random
 
 import numpy as np
 import pytest
-from tests.law.chains import CHAINS, SHARED, needs_chains, needs_vectors
 
 from novate.analytics import black76
 from novate.analytics.chain import FitReport, fit_expiries, load_chain, measure_fit
@@ -29,6 +28,7 @@ from novate.protocol.svi import (
     has_calendar_arbitrage,
     verify_surface_parameters,
 )
+from tests.law.chains import CHAINS, SHARED, needs_chains, needs_vectors
 
 # A year of a typical index: forty per cent at the money, a put skew.
 TYPICAL = (0.04, 0.15, -0.3, 0.02, 0.4)

@@ -139,7 +139,7 @@ def compare_tables(world: World, engine: Engine) -> None:
 
 
 def compare_states(world: World, engine: Engine) -> None:
-    """Assert that the model and the engine ended in the same state, and that the engine's own invariants hold."""
+    """Assert that both ended in the same state, and that the engine's own invariants hold."""
     world.model.check_invariants()
     compare_accounts(world, engine)
     compare_tables(world, engine)

@@ -8,10 +8,10 @@ import os
 
 import numpy as np
 import pytest
-from tests.model.engine_bridge import compare_states, run_both
 
 from novate.execution.engine import Engine
 from novate.execution.tables import NONE
+from tests.model.engine_bridge import compare_states, run_both
 
 COMMANDS = int(os.environ.get("NOVATE_MODEL_COMMANDS", "1000000"))
 # A chunk of `main` or `crowd` is long enough to reach the account with all the open orders it may have.

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import typer
+
 from novate.apps.cli import app
 
 ROOT = Path(__file__).parents[2]

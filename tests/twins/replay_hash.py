@@ -9,11 +9,10 @@ import json
 import sys
 from pathlib import Path
 
-from tests.execution.venue import hash_state
-
 from novate.execution.engine import Engine
 from novate.protocol.command import decode_payload
 from novate.protocol.genesis import parse_genesis
+from tests.execution.venue import hash_state
 
 
 def compute_hash(raw: bytes, payloads: list[str], group: int) -> str:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.twins.law_digests import INPUTS_DEFAULT, digest_kernel
 
 from novate.protocol.arithmetic import div_ceil, div_floor, mul_ratio_ceil_e6, mul_ratio_floor_e6
 from novate.protocol.transcendental import normal_cdf_x48
+from tests.twins.law_digests import INPUTS_DEFAULT, digest_kernel
 
 PROGRAM = Path(__file__).with_name("law_digests.py")
 INPUTS = int(os.environ.get("NOVATE_TWIN_INPUTS", INPUTS_DEFAULT))

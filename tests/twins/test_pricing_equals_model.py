@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from novate.protocol import arithmetic, black76, scenarios, svi, transcendental
 from tests.model import pricing as model
 from tests.model.records import Report
 from tests.twins.law_digests import list_arguments
-
-from novate.protocol import arithmetic, black76, scenarios, svi, transcendental
 
 COUNT = 3000
 

@@ -13,13 +13,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.execution.venue import hash_state, list_commands, make_genesis
-from tests.twins.replay_hash import compute_hash
 
 from novate.execution.engine import Engine
 from novate.execution.journal import Position
 from novate.execution.snapshot import load_snapshot, write_snapshot
 from novate.protocol.command import decode_payload, encode_payload
+from tests.execution.venue import hash_state, list_commands, make_genesis
+from tests.twins.replay_hash import compute_hash
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = (

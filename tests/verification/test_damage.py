@@ -6,12 +6,12 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from tests.verification.small_venue import publish, write_script
 
 from novate.protocol.frame import iterate_frames
 from novate.verification.findings import NOT_REACHED, OK
 from novate.verification.published import read_files
 from novate.verification.verdict import verify_directory, verify_files
+from tests.verification.small_venue import publish, write_script
 
 ROUNDS = 10_000
 NAMES = ("genesis.json", "commands.log", "batches.log", "chain.log", "HEAD")

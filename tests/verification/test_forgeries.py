@@ -4,6 +4,13 @@ from collections.abc import Callable
 
 import pytest
 from coincurve import PrivateKey
+
+from novate.protocol.command import Command
+from novate.protocol.frame import encode_frame
+from novate.protocol.generated.codes import CommandKind
+from novate.protocol.signing import compute_address, compute_digest, sign_digest
+from novate.verification.findings import FAILED, NOT_REACHED
+from novate.verification.verdict import verify_files
 from tests.verification.small_venue import (
     ORACLES,
     STRANGER,
@@ -16,13 +23,6 @@ from tests.verification.small_venue import (
     publish,
     write_script,
 )
-
-from novate.protocol.command import Command
-from novate.protocol.frame import encode_frame
-from novate.protocol.generated.codes import CommandKind
-from novate.protocol.signing import compute_address, compute_digest, sign_digest
-from novate.verification.findings import FAILED, NOT_REACHED
-from novate.verification.verdict import verify_files
 
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 Files = dict[str, bytes]

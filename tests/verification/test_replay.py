@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from tests.model.generator import genesis, iter_world
 
 from novate.execution.commitment import StateCommitment, compute_genesis_root
 from novate.execution.engine import Engine
@@ -17,6 +16,7 @@ from novate.verification.replay import Replayer
 from novate.verification.risk import find_portfolio, recompute_portfolio
 from novate.verification.state import BrokenInvariant, Portfolio, State
 from novate.verification.tree import hash_list
+from tests.model.generator import genesis, iter_world
 
 COUNT = 4_000
 WORLDS = [(11, "main"), (12, "tiny")]
