@@ -47,7 +47,7 @@ def feed_peer(books: PeerBooks, accounts: dict[bytes, int], commands: list[Comma
 def run_both(
     stream: Stream, books: PeerBooks, commands: list[Command]
 ) -> tuple[list[float], list[float], np.ndarray]:
-    """Nanoseconds per order of each group, of the engine and of the peer in turns, and the engine's events."""
+    """Nanoseconds per order of each group, of engine and peer in turns, and the engine's events."""
     times: list[float] = []
     peer_times: list[float] = []
     events = []
