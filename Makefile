@@ -34,10 +34,12 @@ $(STAMP): requirements.lock pyproject.toml
 demo: install ## Run a whole venue on this machine, with traders (ARGS="..." are passed on).
 	$(BIN)/novate demo $(ARGS)
 
+# Not `npm ci`: it wants every platform's package in the lock, and registries do not all carry every platform.
 anvil: ## Fetch the Ethereum node that the contract tests talk to, if npm is present.
 	@if test -f $(ANVIL)/package-lock.json && command -v npm >/dev/null; then \
 	  test $(ANVIL)/node_modules -nt $(ANVIL)/package-lock.json || \
-	    { npm ci --prefix $(ANVIL) --no-fund --no-audit --loglevel=error && touch $(ANVIL)/node_modules; }; fi
+	    { npm install --no-save --prefix $(ANVIL) --no-fund --no-audit --loglevel=error && \
+	      touch $(ANVIL)/node_modules; }; fi
 
 test: install anvil ## Run every test on WORKERS=2 processes (ARGS="..." are passed to pytest).
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
