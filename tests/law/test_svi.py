@@ -213,12 +213,14 @@ def test_fit_refuses_bad_input() -> None:
 
 @needs_chains
 def test_fits_of_real_chains_are_lawful_and_close() -> None:
-    """On ten recorded chains every slice is lawful, and 95 % of marks are within one volatility point.
+    """On each recorded chain every slice is lawful and 95 % of marks are within one volatility point; of all, 99 %.
 
-    Counted are the options with |delta| in [0.05, 0.95].
+    Counted are the options with |delta| in [0.05, 0.95]. The worst chain is the stressed one of 2026-02-05, whose
+    long ETH marks jump by two to four points between neighbouring strikes.
     """
-    report = FitReport()
+    close = total = 0
     for path in CHAINS:
+        report = FitReport()
         for underlying in load_chain(path).underlyings:
             fitted = fit_expiries(underlying)
             assert len(fitted) == len(underlying.expiries)
@@ -227,9 +229,13 @@ def test_fits_of_real_chains_are_lawful_and_close() -> None:
                 assert is_lawful(fit.parameters, floor, None)
                 floor = fit.parameters
             measure_fit(fitted, report)
-    print(f"{report.option_count} options, {report.close_share:.4f} within a volatility point")
-    assert report.option_count > 9_000
-    assert report.close_share >= 0.95
+        print(
+            f"{path.name}: {report.option_count} options, {report.close_share:.4f} within a volatility point"
+        )
+        assert report.close_share >= 0.95, path.name
+        close, total = close + report.close_count, total + report.option_count
+    assert total > 9_000
+    assert close >= 0.99 * total
 
 
 def test_implied_volatility_inverts_the_price() -> None:

@@ -14,7 +14,16 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from novate.analytics.svi_fit import Floats, Parameters, SviFit, compute_total_variance, fit_surface
+from novate.analytics.svi_fit import (
+    CLOSE_FIT,
+    Floats,
+    Parameters,
+    SurfaceUnfitted,
+    SviFit,
+    compute_total_variance,
+    fit_surface,
+    refine_surface,
+)
 
 COLUMNS = (
     "timestamp",
@@ -34,7 +43,6 @@ DELTA_MIN = 0.05
 DELTA_MAX = 0.95
 WING_WEIGHT = 0.05
 WING_VEGA_MIN = 0.02
-CLOSE_FIT = 0.01
 
 
 @dataclass(frozen=True)
@@ -172,16 +180,38 @@ def compute_weights(delta: Floats) -> Floats:
     return np.where(matters, 1.0, WING_WEIGHT * np.clip(density, WING_VEGA_MIN, 1.0))
 
 
+def fit_between(expiry: ChainExpiry, floor: Parameters | None, ceiling: Parameters | None) -> SviFit:
+    """Return the slice of one expiry between two others, with as many quotes close as can be had."""
+    k, volatility, delta = compute_quotes(expiry)
+    weights = compute_weights(delta)
+    fit = fit_surface(k, volatility, weights, expiry.time_years, floor, ceiling)
+    return refine_surface(fit, k, volatility, weights, expiry.time_years, floor, ceiling)
+
+
 def fit_expiries(underlying: ChainUnderlying) -> list[tuple[ChainExpiry, SviFit]]:
-    """Return the fitted slice of every expiry in order, each at or above the one before. [SVI-4]."""
-    fitted: list[tuple[ChainExpiry, SviFit]] = []
-    floor: Parameters | None = None
+    """Return the fitted slice of every expiry in order, each at or above the one before. [SVI-4].
+
+    From the last expiry to the first: a long expiry has quotes far into both wings, where a short one can
+    follow; the other way round, the extrapolated wings of short expiries would push the long ones away from
+    their quotes. Each slice is also asked to leave room for what the expiry before it would be by itself, if
+    that can be had.
+    """
+    natural = []
     for expiry in underlying.expiries:
         k, volatility, delta = compute_quotes(expiry)
-        fit = fit_surface(k, volatility, compute_weights(delta), expiry.time_years, floor)
+        natural.append(fit_surface(k, volatility, compute_weights(delta), expiry.time_years).parameters)
+    fitted: list[tuple[ChainExpiry, SviFit]] = []
+    ceiling: Parameters | None = None
+    for number in range(len(natural) - 1, -1, -1):
+        expiry = underlying.expiries[number]
+        floor = natural[number - 1] if number > 0 else None
+        try:
+            fit = fit_between(expiry, floor, ceiling)
+        except SurfaceUnfitted:
+            fit = fit_between(expiry, None, ceiling)
         fitted.append((expiry, fit))
-        floor = fit.parameters
-    return fitted
+        ceiling = fit.parameters
+    return fitted[::-1]
 
 
 def measure_fit(fitted: list[tuple[ChainExpiry, SviFit]], report: FitReport) -> None:
