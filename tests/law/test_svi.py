@@ -213,10 +213,11 @@ def test_fit_refuses_bad_input() -> None:
 
 @needs_chains
 def test_fits_of_real_chains_are_lawful_and_close() -> None:
-    """On each recorded chain every slice is lawful and 95 % of marks are within one volatility point; of all, 99 %.
+    """On each recorded chain every slice is lawful and 95 % of marks are within one volatility point; of
+    all, 99 %.
 
-    Counted are the options with |delta| in [0.05, 0.95]. The worst chain is the stressed one of 2026-02-05, whose
-    long ETH marks jump by two to four points between neighbouring strikes.
+    Counted are the options with |delta| in [0.05, 0.95]. The worst chain is the stressed one of 2026-02-05,
+    whose long ETH marks jump by two to four points between neighbouring strikes.
     """
     close = total = 0
     for path in CHAINS:
