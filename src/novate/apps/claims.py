@@ -36,7 +36,11 @@ class Claimable(NamedTuple):
 
 def read_claimables(published: Path) -> list[Claimable]:
     """Return every published withdrawal with its proof, from the published files alone."""
-    files = read_files(published)
+    return prove_published(read_files(published))
+
+
+def prove_published(files: dict[str, bytes]) -> list[Claimable]:
+    """Return every withdrawal of published files with its proof; CheckFailed if a file is not as written."""
     genesis = read_genesis(files)
     head = read_head(files[HEAD_FILE], genesis.hash)
     frames, _ = read_frames(BATCHES_FILE, files[BATCHES_FILE], genesis.hash, head.batches)

@@ -192,6 +192,40 @@ def verify(
 
 
 @app.command()
+def claim(
+    target: Annotated[
+        str, typer.Argument(help="Data directory, published folder, or http(s) address of a venue.")
+    ],
+    key: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="File with your wallet's key, mode 0600.")
+    ],
+    rpc: Annotated[
+        str | None, typer.Option(help="Node of the venue's chain; a venue's own address serves its chain.")
+    ] = None,
+) -> None:
+    """Claim your withdrawals from the vault, with proofs made from what the venue published.
+
+    Needs nothing from the venue but the published files: each withdrawal of a final batch is proven against
+    the root on the chain and paid to your wallet. Exit status 0 if none is left waiting, 1 if one is.
+
+    [bold]Examples[/]
+
+      novate claim http://127.0.0.1:8080 --key wallet.key
+
+      novate claim venue --key wallet.key --rpc http://127.0.0.1:8545
+    """
+    from novate.apps.claim import ClaimError, run_claim
+    from novate.settlement.client import SettlementError
+    from novate.settlement.keys import KeyFileError
+    from novate.verification.findings import CheckFailed
+
+    try:
+        raise typer.Exit(run_claim(target, key, rpc, Console()))
+    except (ClaimError, SettlementError, KeyFileError, CheckFailed) as error:
+        raise fail(error) from error
+
+
+@app.command()
 def version() -> None:
     """Print the version of this program."""
     typer.echo(f"novate {read_version('novate')}")

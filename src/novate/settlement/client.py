@@ -151,6 +151,37 @@ def deploy_contracts(
     )
 
 
+def discover_manifest(
+    web3: Web3, settlement: str, genesis_hash: bytes, genesis_state_root: bytes
+) -> Manifest:
+    """Return what a settlement contract says of itself, for whoever knows its address from the genesis file.
+
+    Errors     SettlementError if there is no contract, or it was deployed for another genesis file.
+    """
+    address = to_checksum_address(settlement)
+    contract = web3.eth.contract(address=address, abi=compile_contract("Settlement").abi)
+    code = web3.eth.get_code(address)
+    if not code:
+        raise SettlementError(f"this chain holds no contract at {address}")
+    if bytes(contract.functions.genesisHash().call()) != genesis_hash:
+        raise SettlementError(f"the contract at {address} was deployed for another genesis file")
+    vault = to_checksum_address(contract.functions.vault().call())
+    held = web3.eth.contract(address=vault, abi=compile_contract("Vault").abi)
+    return Manifest(
+        chain_id=web3.eth.chain_id,
+        settlement=address,
+        vault=vault,
+        token=to_checksum_address(held.functions.token().call()),
+        operator=to_checksum_address(contract.functions.operator().call()),
+        genesis_hash="0x" + genesis_hash.hex(),
+        genesis_state_root="0x" + genesis_state_root.hex(),
+        finality_delay_s=int(contract.functions.finalityDelay().call()),
+        block_number=0,
+        settlement_code_hash=hash_code(code),
+        vault_code_hash=hash_code(web3.eth.get_code(vault)),
+    )
+
+
 class SettlementClient:
     """One venue's contracts on one chain. `key` may be None for reading only.
 

@@ -1,0 +1,98 @@
+"""`novate claim`: a wallet takes its withdrawals out of the vault, knowing only the published files and a
+node.
+"""
+
+from pathlib import Path
+
+from eth_account.signers.local import LocalAccount
+from rich.console import Console
+from rich.table import Table
+from web3 import HTTPProvider, Web3
+from web3.exceptions import Web3Exception
+
+from novate.apps.claims import Claimable, prove_published
+from novate.settlement.client import SettlementClient, discover_manifest
+from novate.settlement.keys import load_key
+from novate.verification.published import (
+    BATCHES_FILE,
+    HEAD_FILE,
+    read_batches,
+    read_files,
+    read_frames,
+    read_genesis,
+    read_head,
+)
+
+RPC_TIMEOUT_S = 20.0
+ATOMS_PER_USDC = 1_000_000
+PAID_BEFORE, PAID_NOW, NOT_FINAL = "paid before", "paid now", "not final yet"
+
+
+class ClaimError(RuntimeError):
+    """The claim cannot begin; the message says what is missing."""
+
+
+def find_node(target: str, rpc: str | None) -> str:
+    """Return the address of the node to ask: the given one, or the chain that a venue serves beside its
+    API.
+    """
+    if rpc is not None:
+        return rpc
+    if target.startswith(("http://", "https://")):
+        return target.rstrip("/").removesuffix("/published") + "/chain"
+    raise ClaimError("name the node of the venue's chain with --rpc")
+
+
+def open_client(files: dict[str, bytes], wallet: LocalAccount, node: str) -> SettlementClient | None:
+    """Return a client for the contracts that the genesis file names, or None if no batch is published yet."""
+    genesis = read_genesis(files)
+    head = read_head(files[HEAD_FILE], genesis.hash)
+    frames, _ = read_frames(BATCHES_FILE, files[BATCHES_FILE], genesis.hash, head.batches)
+    batches = read_batches(frames)
+    if not batches:
+        return None
+    web3 = Web3(HTTPProvider(node, request_kwargs={"timeout": RPC_TIMEOUT_S}))
+    root = batches[0].header.previous_state_root
+    manifest = discover_manifest(web3, "0x" + genesis.settlement.hex(), genesis.hash, root)
+    return SettlementClient(web3, wallet, manifest)
+
+
+def settle(client: SettlementClient, claimable: Claimable) -> str:
+    """Claim one withdrawal if that is possible now, and return how it stands."""
+    withdrawal = claimable.withdrawal
+    if client.is_claimed(withdrawal.batch_number, withdrawal.leaf_index):
+        return PAID_BEFORE
+    if not client.is_final(withdrawal.batch_number):
+        return NOT_FINAL
+    client.claim(withdrawal, claimable.proof)
+    return PAID_NOW
+
+
+def run_claim(target: str, key_file: Path, rpc: str | None, console: Console) -> int:
+    """Claim every withdrawal of a wallet that can be claimed, print how each stands, and return the exit
+    status.
+
+    Errors     ClaimError, KeyFileError, SettlementError, and CheckFailed for files that are not as written.
+    """
+    wallet = load_key(key_file)
+    node = find_node(target, rpc)
+    files = read_files(target)
+    account = bytes.fromhex(wallet.address[2:])
+    mine = [each for each in prove_published(files) if each.withdrawal.account == account]
+    if not mine:
+        console.print(f"no published batch holds a withdrawal of {wallet.address}")
+        return 0
+    try:
+        client = open_client(files, wallet, node)
+        assert client is not None, "Invariant [PUBLISH-1]: a withdrawal stands in a batch."
+        states = [settle(client, each) for each in mine]
+        balance_atoms = client.token_balance(wallet.address)
+    except (Web3Exception, OSError, ValueError) as error:
+        raise ClaimError(f"the node at {node} did not do its part: {error}") from error
+    table = Table("batch", "amount (USDC)", "state", box=None)
+    for each, state in zip(mine, states, strict=True):
+        amount = f"{each.withdrawal.amount_atoms / ATOMS_PER_USDC:,.6f}"
+        table.add_row(str(each.withdrawal.batch_number), amount, state)
+    console.print(table)
+    console.print(f"{wallet.address} holds {balance_atoms / ATOMS_PER_USDC:,.6f} USDC")
+    return 1 if NOT_FINAL in states else 0
