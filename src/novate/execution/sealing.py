@@ -12,6 +12,7 @@ import sha3
 from novate.execution.commitment import Changes, StateCommitment
 from novate.execution.engine import Engine, Events
 from novate.execution.journal import Entry
+from novate.execution.views import compute_conservation_gap, compute_lots_gap
 from novate.protocol.command import Command
 from novate.protocol.generated.codes import Code, CommandKind, EventKind
 from novate.protocol.header import BatchHeader
@@ -61,6 +62,11 @@ class Sealer:
             self.withdrawals.append((command.signer, int(paid["amount_atoms"][0])))
         if command.kind != CommandKind.SEAL or events["code"][0] != Code.OK:
             return None
+        # Checked where it is paid for once a batch, and before anything of the batch leaves the process.
+        assert compute_conservation_gap(self.engine) == 0, (
+            "Invariant [CASH-3]: money is conserved to the atom."
+        )
+        assert compute_lots_gap(self.engine) == 0, "Invariant [CASH-3]: lots of each instrument sum to zero."
         number = command.get("batch")
         batch = OpenBatch(
             self.commitment.collect(),

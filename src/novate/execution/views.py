@@ -4,13 +4,16 @@ Nothing here changes the state, and nothing here is the law: it calls the same m
 the answers.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from novate.execution.engine import Engine
 from novate.execution.ledger import compute_account_initial, compute_equity, compute_unrealised
 from novate.execution.money import compute_withdrawable
 from novate.execution.order_book import find_level, find_slot, find_tick_above, find_tick_below
 from novate.execution.tables import NONE
+from novate.protocol.generated.codes import InstrumentKind
 from novate.protocol.margin import compute_maintenance_margin
 
 
@@ -215,22 +218,28 @@ def read_open_interest(engine: Engine, number: int) -> int:
     return int(positions["lots"][mine].sum())
 
 
+def list_live_positions(engine: Engine) -> np.ndarray[Any, np.dtype[Any]]:
+    """Return the records of positions that exist."""
+    positions = engine.world.positions[: int(engine.world.house["position_high"][0])]
+    live: np.ndarray[Any, np.dtype[Any]] = positions[positions["account"] != NONE]
+    return live
+
+
 def compute_conservation_gap(engine: Engine) -> int:
     """Return what is missing from [CASH-3]: zero, always."""
     world = engine.world
     house = world.house[0]
-    cash = int(world.accounts["cash_atoms"].sum())
-    live = world.positions[world.positions["account"] != NONE]
+    cash = int(world.accounts["cash_atoms"][: int(house["account_count"])].sum())
+    live = list_live_positions(engine)
     kinds = world.instruments["kind"][live["instrument"]]
-    cost = int(live["cost_atoms"][kinds == 2].sum())
+    cost = int(live["cost_atoms"][kinds == InstrumentKind.PERPETUAL].sum())
     held = cash - cost + int(house["fees_atoms"])
     return held - (int(house["deposited_atoms"]) - int(house["withdrawn_atoms"]))
 
 
 def compute_lots_gap(engine: Engine) -> int:
     """Return the sum over instruments of the absolute sum of lots: zero, always. [CASH-3]"""
-    live = engine.world.positions[engine.world.positions["account"] != NONE]
-    totals: dict[int, int] = {}
-    for instrument, lots in zip(live["instrument"].tolist(), live["lots"].tolist(), strict=True):
-        totals[instrument] = totals.get(instrument, 0) + lots
-    return sum(abs(total) for total in totals.values())
+    live = list_live_positions(engine)
+    totals = np.zeros(int(engine.world.house["instrument_count"][0]), np.int64)
+    np.add.at(totals, live["instrument"], live["lots"])
+    return int(np.abs(totals).sum())
