@@ -102,14 +102,15 @@ class Demo:
         return move
 
     async def prepare(self) -> tuple[Venue, TraderFleet, OracleFeed]:
-        """Compile, deploy, fund, list, publish the first marks and connect the traders."""
+        """Plan, compile, deploy, fund, list, publish the first marks and connect the traders."""
         columns = (TextColumn("{task.description:<34}"), BarColumn(40), TimeElapsedColumn())
         with Progress(*columns, console=self.console) as bars:
-            compiled = self.follow(bars, "compile or load the law's kernels")
-            await asyncio.to_thread(warm_up, compiled)
+            # First, because a wrong file should be refused at once and not after a minute of compilation.
             planned = self.follow(bars, "plan the market")
             plan, path = await asyncio.to_thread(plan_demo, self.options)
             planned(1, 1)
+            compiled = self.follow(bars, "compile or load the law's kernels")
+            await asyncio.to_thread(warm_up, compiled)
             venue = await self.create_venue(plan, self.follow(bars, "deploy contracts, start the venue"))
             makers, takers = self.make_grants()
             await fund(venue, [*makers, *takers], self.follow(bars, "deposit for every trader"))
