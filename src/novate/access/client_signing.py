@@ -26,7 +26,6 @@ from novate.protocol.signing import (
 )
 
 EXPIRES_AFTER_NS = 60_000_000_000
-MarketFields = dict[str, int]
 
 
 class Signer(Protocol):

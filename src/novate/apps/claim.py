@@ -10,18 +10,11 @@ from rich.table import Table
 from web3 import HTTPProvider, Web3
 from web3.exceptions import Web3Exception
 
-from novate.apps.claims import Claimable, prove_published
+from novate.apps.claims import Claimable, prove_withdrawals, read_published_batches
+from novate.protocol.genesis import Genesis
+from novate.protocol.header import BatchHeader
 from novate.settlement.client import SettlementClient, discover_manifest
 from novate.settlement.keys import load_key
-from novate.verification.published import (
-    BATCHES_FILE,
-    HEAD_FILE,
-    read_batches,
-    read_files,
-    read_frames,
-    read_genesis,
-    read_head,
-)
 
 RPC_TIMEOUT_S = 20.0
 ATOMS_PER_USDC = 1_000_000
@@ -43,17 +36,11 @@ def find_node(target: str, rpc: str | None) -> str:
     raise ClaimError("name the node of the venue's chain with --rpc")
 
 
-def open_client(files: dict[str, bytes], wallet: LocalAccount, node: str) -> SettlementClient | None:
-    """Return a client for the contracts that the genesis file names, or None if no batch is published yet."""
-    genesis = read_genesis(files)
-    head = read_head(files[HEAD_FILE], genesis.hash)
-    frames, _ = read_frames(BATCHES_FILE, files[BATCHES_FILE], genesis.hash, head.batches)
-    batches = read_batches(frames)
-    if not batches:
-        return None
+def open_client(genesis: Genesis, first: BatchHeader, wallet: LocalAccount, node: str) -> SettlementClient:
+    """Return a client for the contracts that the genesis file names; `first` is the venue's first batch."""
     web3 = Web3(HTTPProvider(node, request_kwargs={"timeout": RPC_TIMEOUT_S}))
-    root = batches[0].header.previous_state_root
-    manifest = discover_manifest(web3, "0x" + genesis.settlement.hex(), genesis.hash, root)
+    settlement = "0x" + genesis.settlement.hex()
+    manifest = discover_manifest(web3, settlement, genesis.hash, first.previous_state_root)
     return SettlementClient(web3, wallet, manifest)
 
 
@@ -76,15 +63,14 @@ def run_claim(target: str, key_file: Path, rpc: str | None, console: Console) ->
     """
     wallet = load_key(key_file)
     node = find_node(target, rpc)
-    files = read_files(target)
+    genesis, batches = read_published_batches(target)
     account = bytes.fromhex(wallet.address[2:])
-    mine = [each for each in prove_published(files) if each.withdrawal.account == account]
+    mine = [each for each in prove_withdrawals(batches) if each.withdrawal.account == account]
     if not mine:
         console.print(f"no published batch holds a withdrawal of {wallet.address}")
         return 0
     try:
-        client = open_client(files, wallet, node)
-        assert client is not None, "Invariant [PUBLISH-1]: a withdrawal stands in a batch."
+        client = open_client(genesis, batches[0].header, wallet, node)
         states = [settle(client, each) for each in mine]
         balance_atoms = client.token_balance(wallet.address)
     except (Web3Exception, OSError, ValueError) as error:

@@ -10,12 +10,14 @@ from typing import NamedTuple
 from novate.apps.fleet import Request
 from novate.apps.funding import make_account
 from novate.apps.venue import Venue
+from novate.protocol.genesis import Genesis
 from novate.protocol.signing import compute_address
 from novate.protocol.withdrawals import Withdrawal, hash_withdrawal, prove_withdrawal
 from novate.settlement.client import SettlementClient
 from novate.verification.published import (
     BATCHES_FILE,
     HEAD_FILE,
+    PublishedBatch,
     read_batches,
     read_files,
     read_frames,
@@ -36,16 +38,23 @@ class Claimable(NamedTuple):
 
 def read_claimables(published: Path) -> list[Claimable]:
     """Return every published withdrawal with its proof, from the published files alone."""
-    return prove_published(read_files(published))
+    _, batches = read_published_batches(published)
+    return prove_withdrawals(batches)
 
 
-def prove_published(files: dict[str, bytes]) -> list[Claimable]:
-    """Return every withdrawal of published files with its proof; CheckFailed if a file is not as written."""
+def read_published_batches(target: str | Path) -> tuple[Genesis, list[PublishedBatch]]:
+    """Return genesis and batches of a folder or an address; CheckFailed if one is not as written."""
+    files = read_files(target)
     genesis = read_genesis(files)
     head = read_head(files[HEAD_FILE], genesis.hash)
     frames, _ = read_frames(BATCHES_FILE, files[BATCHES_FILE], genesis.hash, head.batches)
+    return genesis, read_batches(frames)
+
+
+def prove_withdrawals(batches: Sequence[PublishedBatch]) -> list[Claimable]:
+    """Return every withdrawal of published batches with its proof."""
     claimables: list[Claimable] = []
-    for batch in read_batches(frames):
+    for batch in batches:
         withdrawals = [
             Withdrawal(batch.header.number, index, account, amount)
             for index, (account, amount) in enumerate(batch.withdrawals)

@@ -27,7 +27,7 @@ from novate.apps.venue import Venue
 from novate.execution.sequencer import VenueBusy
 from novate.protocol.command import Command, make_command
 from novate.protocol.generated.codes import Code, CommandKind
-from novate.protocol.generated.constants import E6, NS_PER_MS, NS_PER_S
+from novate.protocol.generated.constants import NS_PER_MS, NS_PER_S
 
 INDEX_EVERY_S = 0.25
 SURFACE_EVERY_S = 4.0
@@ -188,7 +188,3 @@ class OracleFeed:
     def stop(self) -> None:
         """End `run` after its next step."""
         self.is_running = False
-
-    def read_index_usdc(self, number: int) -> float:
-        """Return the true price of an underlying now."""
-        return self.compute_index(self.plan.underlyings[number], self.venue.clock.time_ns()) / E6

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from novate.settlement.publication import replace_file
+from novate.settlement.files import replace_file
 
 CONFIG_NAME = "venue.json"
 NS_PER_S = 1_000_000_000

@@ -21,6 +21,7 @@ from novate.protocol.genesis import encode_genesis, parse_genesis
 from novate.settlement.chain_rpc import EmbeddedProvider
 from novate.settlement.client import compute_create_address, deploy_contracts
 from novate.settlement.embedded_chain import EmbeddedChain
+from novate.settlement.files import replace_file
 from novate.settlement.keys import create_key
 
 # The token is the deployer's first contract, the settlement contract its second.
@@ -88,6 +89,6 @@ def create_directory(folder: Path, setup: VenueSetup) -> None:
         chain.close()
     if manifest.settlement != settlement:
         raise VenueError(f"the settlement contract should be at {settlement}, found {manifest.settlement}")
-    (folder / "published" / "genesis.json").write_bytes(genesis.raw)
+    replace_file(folder / "published" / "genesis.json", genesis.raw)
     manifest.write(folder / "manifest.json")
     config.write(folder)

@@ -133,12 +133,6 @@ def read_side(engine: Engine, book: int, depth: int) -> Side:
     return levels
 
 
-def read_level(engine: Engine, number: int, side: int, ticks: int) -> int:
-    """Return the lots that rest at one price of one side."""
-    level = engine.world.levels[find_level(engine.world, number * 2 + side, ticks)]
-    return int(level["lots"]) if level["key"] else 0
-
-
 def view_order(engine: Engine, slot: int) -> OrderView:
     """Return the order in a slot."""
     record = engine.world.orders[slot]

@@ -13,7 +13,7 @@ from novate.execution.views import read_account, read_book, read_positions
 from novate.kernel import watch_compilations
 from novate.protocol.command import Command, make_command
 from novate.protocol.generated.codes import CommandKind, InstrumentKind
-from novate.protocol.genesis import encode_genesis, parse_genesis
+from novate.protocol.genesis import PARAMETER_NAMES, encode_genesis, parse_genesis
 
 # Kernels compiled by one warm-up, counted once; only the progress bar uses it.
 KERNEL_COUNT_ESTIMATE = 300
@@ -34,23 +34,7 @@ def make_small_genesis() -> bytes:
         "perpetual_lots_per_unit": 10,
         "perpetual_tick_atoms": 1000,
     }
-    parameters = dict.fromkeys(
-        (
-            "futures_initial_e6",
-            "futures_maintenance_e6",
-            "short_initial_e6",
-            "short_maintenance_e6",
-            "basis_shift_e6",
-            "confidence_threshold_e6",
-            "confidence_rate_e6",
-            "taker_fee_e6",
-            "maker_fee_e6",
-        ),
-        1000,
-    )
-    parameters |= dict.fromkeys(
-        ("observation_skew_ns", "observation_age_ns_max", "index_age_ns_max"), HOUR_NS
-    )
+    parameters = {name: 1000 if name.endswith("_e6") else HOUR_NS for name in PARAMETER_NAMES}
     document = {
         "version": 1,
         "chain_id": 1,

@@ -54,7 +54,6 @@ LIMIT_MAX = {
     "series": 1 << 10,
 }
 PARAMETERS = np.dtype([(name, np.int64) for name in PARAMETER_NAMES])
-UNDERLYING = np.dtype([(name, np.int64) for name in UNDERLYING_NAMES])
 
 
 class GenesisError(ValueError):
@@ -89,10 +88,6 @@ class Genesis(NamedTuple):
     def pack_parameters(self) -> np.ndarray[Any, np.dtype[Any]]:
         """Return the parameters as an array of one PARAMETERS record."""
         return np.array([tuple(self.parameters[name] for name in PARAMETER_NAMES)], PARAMETERS)
-
-    def pack_underlyings(self) -> np.ndarray[Any, np.dtype[Any]]:
-        """Return the underlyings' figures as an array of UNDERLYING records."""
-        return np.array([underlying[1:] for underlying in self.underlyings], UNDERLYING)
 
 
 def encode_genesis(document: dict[str, Any]) -> bytes:

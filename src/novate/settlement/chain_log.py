@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from novate.protocol.frame import Frame, FrameError, decode_frame, encode_frame, find_frame_after
+from novate.settlement.files import sync_folder
 
 LOG_BYTES_MAX = 1 << 32
 
@@ -39,7 +40,7 @@ class ChainLog:
             self._lock(path)
             self._read(path)
             if is_new:
-                self._sync_folder(path.parent)
+                sync_folder(path.parent)
         except BaseException:
             self.close()
             raise
@@ -69,15 +70,6 @@ class ChainLog:
             self.frames.append(frame)
             self.head, offset = frame.hash, frame.end
             self.byte_count = offset
-
-    @staticmethod
-    def _sync_folder(folder: Path) -> None:
-        """Make the new file's name durable too."""
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def append(self, kind: int, sequence: int, payload: bytes) -> bytes:
         """Write one frame, wait until it is durable, and return its hash.

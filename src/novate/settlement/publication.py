@@ -15,6 +15,7 @@ from typing import NamedTuple
 from novate.protocol.frame import FrameError, decode_frame, encode_frame
 from novate.protocol.header import BatchHeader
 from novate.protocol.withdrawals import Withdrawal
+from novate.settlement.files import replace_file
 
 FRAME_COMMAND, FRAME_BATCH, FRAME_HEAD = 1, 2, 4
 EXTENT = struct.Struct("<Q32sQ")
@@ -37,21 +38,6 @@ def encode_batch(header: BatchHeader, withdrawals: Sequence[Withdrawal]) -> byte
     """Return the payload of a batch's frame."""
     rows = b"".join(WITHDRAWAL.pack(w.account, w.amount_atoms) for w in withdrawals)
     return header.encode() + rows
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Replace a file as a whole, durably: readers see the old or the new one."""
-    temporary = path.with_name(path.name + ".partial")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class PublishedLog:
