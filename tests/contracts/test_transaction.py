@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from eth_account import Account
 from eth_utils.address import to_checksum_address
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from novate.protocol.transaction import (
@@ -39,6 +39,7 @@ def sign(**changes: object) -> bytes:
 
 
 @settings(max_examples=80, deadline=None)
+@example(1, 1, 1, b"\xc0", "", 1)
 @given(
     uint64s, uint64s, st.integers(0, 2**256 - 1), st.binary(max_size=100), recipients, st.integers(1, 2**40)
 )
@@ -63,6 +64,7 @@ def test_dynamic_fee_equals_eth_account(
 
 
 @settings(max_examples=40, deadline=None)
+@example(0, 0, b"\xc0", "")
 @given(uint64s, st.integers(0, 2**256 - 1), st.binary(max_size=100), recipients)
 def test_legacy_equals_eth_account(nonce: int, value: int, data: bytes, to: str) -> None:
     """A legacy transaction with a chain id decodes to the same sender and hash."""
@@ -105,6 +107,12 @@ def resign_high() -> bytes:
         (sign(accessList=[{"address": "0x" + "1" * 40, "storageKeys": []}]), "byte string or an empty list"),
         (resign_high(), "signature is out of range"),
         (b"\x02\xc0", "12 fields"),
+        (b"\x02" + encode_rlp_list([b"\xc0"] * 12), "byte string"),
+        (
+            b"\x02" + encode_rlp_list([b"\x01"] * 8 + [encode_rlp_item(b"\xc0")] + [b"\x01"] * 3),
+            "access list",
+        ),
+        (encode_rlp_list([b"\xc0"] + [b"\x01"] * 8), "byte string"),
         (b"\x02\xf8\x01\x00", "not canonical"),
         (b"\x02" + b"\xc1" * 50, "one RLP list"),
         (

@@ -89,23 +89,30 @@ def _read_head(data: bytes, offset: int) -> tuple[bool, int, int]:
     return is_list, start, start + length
 
 
-def decode_rlp_fields(data: bytes, count: int) -> list[bytes]:
-    """Return the items of a flat RLP list of exactly `count`; an empty inner list reads as the byte 0xc0."""
+def decode_rlp_fields(data: bytes, count: int) -> list[bytes | None]:
+    """Return the items of a flat RLP list of exactly `count`; an empty inner list reads as None."""
     is_list, offset, end = _read_head(data, 0)
     if not is_list or end != len(data):
         raise TransactionError("the transaction should be one RLP list and nothing after it")
-    fields: list[bytes] = []
+    fields: list[bytes | None] = []
     while offset < end:
         if len(fields) == count:
             raise TransactionError(f"the list should have {count} fields, it has more")
         inner_list, start, stop = _read_head(data, offset)
         if stop > end or (inner_list and start != stop):
             raise TransactionError(f"field {len(fields)} is not a byte string or an empty list")
-        fields.append(b"\xc0" if inner_list else data[start:stop])
+        fields.append(None if inner_list else data[start:stop])
         offset = stop
     if len(fields) != count:
         raise TransactionError(f"the list should have {count} fields, it has {len(fields)}")
     return fields
+
+
+def _require_bytes(fields: list[bytes | None]) -> list[bytes]:
+    strings = [field for field in fields if field is not None]
+    if len(strings) != len(fields):
+        raise TransactionError("every field but the access list should be a byte string")
+    return strings
 
 
 def _read_integer(field: bytes, name: str, end: int) -> int:
@@ -139,11 +146,10 @@ def _require_recipient(field: bytes) -> bytes:
 
 
 def _decode_dynamic_fee(raw: bytes) -> Transaction:
-    fields = decode_rlp_fields(raw[1:], 12)
-    if fields[8] != b"\xc0":
-        raise TransactionError("an access list is not accepted")
-    if fields[5] == b"\xc0" or fields[7] == b"\xc0":
-        raise TransactionError("recipient and data should be byte strings")
+    items = decode_rlp_fields(raw[1:], 12)
+    if items.pop(8) is not None:
+        raise TransactionError("the access list should be an empty list")
+    fields = _require_bytes(items)
     names = ("chain id", "nonce", "priority fee", "maximum fee", "gas limit")
     chain_id, nonce, priority, fee_max, gas = (
         _read_integer(field, name, UINT64_END if name != "maximum fee" else UINT256_END)
@@ -151,8 +157,8 @@ def _decode_dynamic_fee(raw: bytes) -> Transaction:
     )
     if priority > fee_max:
         raise TransactionError("the priority fee is above the maximum fee")
-    parity = _read_integer(fields[9], "y parity", 2)
-    r, s = (_read_integer(field, "signature", UINT256_END) for field in fields[10:])
+    parity = _read_integer(fields[8], "y parity", 2)
+    r, s = (_read_integer(field, "signature", UINT256_END) for field in fields[9:])
     value = _read_integer(fields[6], "value", UINT256_END)
     unsigned = [encode_rlp_item(field) for field in fields[:8]] + [b"\xc0"]
     sender = recover_sender(keccak256(raw[:1] + encode_rlp_list(unsigned)), parity, r, s)
@@ -175,9 +181,7 @@ def _decode_dynamic_fee(raw: bytes) -> Transaction:
 
 
 def _decode_legacy(raw: bytes) -> Transaction:
-    fields = decode_rlp_fields(raw, 9)
-    if fields[3] == b"\xc0" or fields[5] == b"\xc0":
-        raise TransactionError("recipient and data should be byte strings")
+    fields = _require_bytes(decode_rlp_fields(raw, 9))
     nonce, price, gas = (_read_integer(field, "nonce, price or gas", UINT64_END) for field in fields[:3])
     value = _read_integer(fields[4], "value", UINT256_END)
     v, r, s = (_read_integer(field, "signature", UINT256_END) for field in fields[6:])
