@@ -72,7 +72,20 @@ def render_records(schema: dict[str, Any]) -> str:
     for name, command in schema["commands"].items():
         if "struct" in command:
             lines += [f'    CommandKind.{name}: "{command["struct"]}",\n']
-    return "".join([*lines, "}\n"])
+    lines += ["}\n\nITEM_FIELDS: dict[CommandKind, tuple[str, ...]] = {\n"]
+    with_items = {name: command for name, command in schema["commands"].items() if "items" in command}
+    for name, command in with_items.items():
+        fields = "".join(f'"{field}", ' for field in command["items"]).rstrip()
+        lines += [f"    CommandKind.{name}: ({fields}),\n"]
+    lines += ["}\n\nITEMS_MAX: dict[CommandKind, int] = {\n"]
+    lines += [f"    CommandKind.{name}: {command['items_max']},\n" for name, command in with_items.items()]
+    lines += ["}\n\nITEM_STRUCT_TYPE: dict[CommandKind, str] = {\n"]
+    lines += [
+        f'    CommandKind.{name}: "{command["item_struct"]}",\n' for name, command in with_items.items()
+    ]
+    optional = "".join(f'"{field}", ' for field in schema["optional"]["fields"]).rstrip()
+    lines += [f"}}\n\nOPTIONAL_FIELDS = ({optional})\n"]
+    return "".join(lines)
 
 
 def main() -> int:

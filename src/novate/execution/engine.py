@@ -13,7 +13,7 @@ from novate.execution.batch import apply_commands
 from novate.execution.tables import NONE, World, count_events_max, make_world
 from novate.protocol.command import Command, write_row
 from novate.protocol.generated.codes import CommandKind, EventKind
-from novate.protocol.generated.records import COMMAND, SIGNED_BY
+from novate.protocol.generated.records import COMMAND, ITEM, SIGNED_BY
 from novate.protocol.genesis import Genesis
 from novate.protocol.instrument import InstrumentTerms, format_instrument_name
 from novate.protocol.signing import Names
@@ -130,10 +130,11 @@ class Engine:
         sequence = self.sequence
         for i, command in enumerate(commands):
             write_row(buffer, i * COMMAND.itemsize, command, sequence + 1 + i, self.resolve_speaker(command))
+        items = pack_items(commands, rows)
         parts = []
         done = 0
         while done < len(commands):
-            done = apply_commands(self.world, rows, done, self.event_reserve)
+            done = apply_commands(self.world, rows, items, done, self.event_reserve)
             count = int(self.world.house["event_count"][0])
             parts.append(self.world.events[:count].copy())
             self.world.house["event_count"] = 0
@@ -162,6 +163,19 @@ class Engine:
         rest = (int(record[field]) for field in ("series", "lots_per_unit", "tick_atoms"))
         self.instruments.append(InstrumentView(number, name, *terms, *rest))
         self.instrument_numbers[name] = number
+
+
+NO_ITEMS = np.zeros(0, ITEM)
+
+
+def pack_items(commands: Sequence[Command], rows: Events) -> Events:
+    """Return the items of all commands, one after the other, and note in each row where its own are."""
+    counts = [len(command.items) for command in commands]
+    if not any(counts):
+        return NO_ITEMS
+    rows["item_count"] = counts
+    rows["first_item"] = np.cumsum(counts) - counts
+    return np.array([item for command in commands for item in command.items], ITEM)
 
 
 def split_events(events: Events) -> list[Events]:

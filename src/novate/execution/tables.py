@@ -21,6 +21,7 @@ NONE = -1
 LEVEL_TICK_BITS = 18
 BITMAP_LOW_WORDS = 4096  # 2**18 ticks / 64
 BITMAP_HIGH_WORDS = 64
+GROUP_EFFECT_COUNT = constants.SCENARIO_COUNT + 2
 
 
 def integers(*names: str) -> np.dtype[Any]:
@@ -28,17 +29,35 @@ def integers(*names: str) -> np.dtype[Any]:
     return np.dtype([(name, np.int64) for name in names])
 
 
-ACCOUNT = integers("cash_atoms", "nonce", "open_order_count", "first_position", "first_order", "dirty")
+ACCOUNT = integers(
+    "cash_atoms", "nonce", "open_order_count", "first_position", "first_order", "dirty",
+    "tier", "dead_man_ns", "cancel_on_disconnect", "waiting_count", "first_waiting",
+)  # fmt: skip
 ORDER = integers(
     "order_id", "account", "instrument", "side", "time_in_force", "price_ticks", "lots", "priority",
     "next", "prev", "next_in_account", "prev_in_account", "position", "dirty",
+    "flags", "display_lots", "visible_lots", "valid_until_ns", "label", "link", "group", "volatility_bp",
+)  # fmt: skip
+# An order that waits for its trigger or its parent; it is in no book and holds no margin.
+WAITING = integers(
+    "order_id", "account", "instrument", "side", "time_in_force", "price_ticks", "lots",
+    "flags", "display_lots", "valid_until_ns", "label", "link",
+    "reference", "condition", "trigger_atoms", "trail_atoms", "parent_id",
+    "next_in_account", "prev_in_account", "dirty",
+)  # fmt: skip
+# A group of protected quotes; `underlying` is NONE until the group is set, `stale` while its effects are old.
+GROUP = integers(
+    "underlying", "window_ns", "frozen_ns", "quantity_limit_lots", "delta_limit_atoms", "vega_limit_atoms",
+    "window_start_ns", "filled_lots", "filled_delta_atoms", "filled_vega_atoms", "frozen_until_ns",
+    "quote_count", "open_lots", "open_sell_lots", "stale",
 )  # fmt: skip
 LEVEL = integers("key", "head", "tail", "lots", "count")
 ENTRY = integers("key", "slot")
 INSTRUMENT = integers(
     "underlying", "kind", "strike_atoms", "expiry_ns", "series", "lots_per_unit", "tick_atoms", "state",
-    "mark_atoms", "notional_atoms", "taker_fee_atoms", "maker_fee_atoms", "settlement_atoms",
-    "total_volatility_x48", "forward_atoms", "dirty",
+    "mark_atoms", "notional_atoms", "taker_fee_atoms", "settlement_atoms",
+    "total_volatility_x48", "forward_atoms", "delta_atoms", "vega_atoms", "last_ticks",
+    "funding_rate_e9", "funding_accrual", "funded_ns", "dirty",
 )  # fmt: skip
 MARKET = integers(*UNDERLYING_NAMES, "index_atoms", "confidence_e6", "index_time_ns", "advanced_ns", "dirty")
 SERIES = integers(
@@ -65,16 +84,21 @@ HOUSE = integers(
     "position_high",
     "event_count",
     "quorum",
+    "insurance_atoms",
+    "free_waiting_count",
+    "waiting_high",
+    "ready_count",
 )
 
 
 class World(NamedTuple):
     """Every table of the engine; shapes use A accounts, U underlyings, I instruments, S series, O orders, P
-    positions.
+    positions, W waiting orders.
     """
 
     house: Array  # HOUSE[1]
     parameters: Array  # PARAMETERS[1]
+    fee_tiers: Array  # FEE_TIER[1 to 8]
     markets: Array  # MARKET[U]
     index_reports: Array  # INDEX_REPORT[U, oracles]
     series: Array  # SERIES[S]
@@ -94,6 +118,12 @@ class World(NamedTuple):
     orders: Array  # ORDER[O]
     order_entries: Array  # ENTRY, open addressing
     free_orders: Array  # int64[O], a stack
+    draft: Array  # ORDER[1], the order that is being judged and matched and is in no book yet
+    waiting: Array  # WAITING[W]
+    waiting_entries: Array  # ENTRY, open addressing
+    free_waiting: Array  # int64[W], a stack
+    groups: Array  # GROUP[A, 4]
+    group_effects: Array  # int64[A, 4, 34], O_g of the 32 scenarios, then O0_g and G_g
     levels: Array  # LEVEL, open addressing by (instrument, side, ticks)
     bitmap_low: Array  # int64[2 I, 4096]
     bitmap_high: Array  # int64[2 I, 64]
@@ -119,11 +149,12 @@ def make_world(genesis: Genesis) -> World:
     """Allocate the empty state of a venue."""
     limits = genesis.limits
     accounts, instruments, series = limits["accounts"], limits["instruments"], limits["series"]
-    orders, positions = limits["orders"], limits["positions"]
+    orders, positions, waiting = limits["orders"], limits["positions"], limits["triggers"]
     underlyings, oracles = len(genesis.underlyings), len(genesis.oracles)
     world = World(
         house=np.zeros(1, HOUSE),
         parameters=genesis.pack_parameters(),
+        fee_tiers=genesis.pack_fee_tiers(),
         markets=np.zeros(underlyings, MARKET),
         index_reports=np.zeros((underlyings, oracles), INDEX_REPORT),
         series=np.zeros(series, SERIES),
@@ -143,6 +174,12 @@ def make_world(genesis: Genesis) -> World:
         orders=np.zeros(orders, ORDER),
         order_entries=np.zeros(count_slots(orders), ENTRY),
         free_orders=np.arange(orders - 1, -1, -1, dtype=np.int64),
+        draft=np.zeros(1, ORDER),
+        waiting=np.zeros(waiting, WAITING),
+        waiting_entries=np.zeros(count_slots(waiting), ENTRY),
+        free_waiting=np.arange(waiting - 1, -1, -1, dtype=np.int64),
+        groups=np.zeros((accounts, constants.GROUP_COUNT), GROUP),
+        group_effects=np.zeros((accounts, constants.GROUP_COUNT, GROUP_EFFECT_COUNT), np.int64),
         levels=np.zeros(count_slots(orders), LEVEL),
         bitmap_low=np.zeros((2 * instruments, BITMAP_LOW_WORDS), np.int64),
         bitmap_high=np.zeros((2 * instruments, BITMAP_HIGH_WORDS), np.int64),
@@ -163,6 +200,9 @@ def fill_world(world: World, genesis: Genesis) -> None:
     house["quorum"] = genesis.quorum
     house["free_order_count"] = genesis.limits["orders"]
     house["free_position_count"] = genesis.limits["positions"]
+    house["free_waiting_count"] = genesis.limits["triggers"]
+    world.accounts["first_waiting"] = NONE
+    world.groups["underlying"] = NONE
     world.accounts["first_position"] = NONE
     world.accounts["first_order"] = NONE
     world.positions["account"] = NONE

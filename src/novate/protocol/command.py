@@ -9,7 +9,14 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from novate.protocol.generated.codes import CommandKind
-from novate.protocol.generated.records import COMMAND, COMMAND_FIELDS, SIGNED_BY
+from novate.protocol.generated.records import (
+    COMMAND,
+    COMMAND_FIELDS,
+    ITEM_FIELDS,
+    ITEMS_MAX,
+    OPTIONAL_FIELDS,
+    SIGNED_BY,
+)
 
 ADDRESS_BYTES = 20
 SIGNATURE_BYTES = 65
@@ -21,8 +28,8 @@ class CommandError(ValueError):
 
 
 class Command(NamedTuple):
-    """One command. `values` follow COMMAND_FIELDS of its kind; `signer` and `signature` are empty if it has
-    none.
+    """One command. `values` follow COMMAND_FIELDS of its kind, each item ITEM_FIELDS; `signer` and
+    `signature` are empty if it has none.
 
     For DEPOSIT, `signer` is the address of the account that the vault's event names.
     """
@@ -32,6 +39,7 @@ class Command(NamedTuple):
     values: tuple[int, ...]
     signer: bytes = b""
     signature: bytes = b""
+    items: tuple[tuple[int, ...], ...] = ()
 
     def get(self, field: str) -> int:
         """Return one field by its name in the schema."""
@@ -39,13 +47,22 @@ class Command(NamedTuple):
 
 
 def make_command(
-    kind: CommandKind, time_ns: int, signer: bytes = b"", signature: bytes = b"", **fields: int
+    kind: CommandKind,
+    time_ns: int,
+    signer: bytes = b"",
+    signature: bytes = b"",
+    **fields: int,
 ) -> Command:
-    """Return a command from named fields; a missing or unknown name is a KeyError or a ValueError."""
+    """Return a command from named fields, without items; those of OPTIONAL_FIELDS may be left out and are
+    then 0.
+
+    Errors     ValueError for a missing or unknown name.
+    """
     names = COMMAND_FIELDS[kind]
-    if set(fields) != set(names):
+    given = {**{name: 0 for name in OPTIONAL_FIELDS if name in names}, **fields}
+    if set(given) != set(names):
         raise ValueError(f"{kind.name} has the fields {names}, found {tuple(fields)}")
-    return Command(kind, time_ns, tuple(fields[name] for name in names), signer, signature)
+    return Command(kind, time_ns, tuple(given[name] for name in names), signer, signature)
 
 
 def has_address(kind: CommandKind) -> bool:
@@ -53,21 +70,33 @@ def has_address(kind: CommandKind) -> bool:
     return kind == CommandKind.DEPOSIT or bool(SIGNED_BY[kind])
 
 
-def make_payload_format(kind: CommandKind) -> struct.Struct:
-    """Return the layout of a kind's payload."""
+def make_head_format(kind: CommandKind) -> struct.Struct:
+    """Return the layout of a kind's payload up to its items, their number included."""
+    count = "H" if kind in ITEM_FIELDS else ""
+    return struct.Struct(f"<Bq{len(COMMAND_FIELDS[kind])}q{count}")
+
+
+def make_tail_format(kind: CommandKind) -> struct.Struct:
+    """Return the layout of what follows the items."""
     address = f"{ADDRESS_BYTES}s" if has_address(kind) else ""
     signature = f"{SIGNATURE_BYTES}s" if SIGNED_BY[kind] else ""
-    return struct.Struct(f"<Bq{len(COMMAND_FIELDS[kind])}q{address}{signature}")
+    return struct.Struct(f"<{address}{signature}")
 
 
-PAYLOAD_FORMAT = {kind: make_payload_format(kind) for kind in CommandKind}
+HEAD_FORMAT = {kind: make_head_format(kind) for kind in CommandKind}
+TAIL_FORMAT = {kind: make_tail_format(kind) for kind in CommandKind}
+ITEM_FORMAT = {kind: struct.Struct(f"<{len(fields)}q") for kind, fields in ITEM_FIELDS.items()}
 
 
 def encode_payload(command: Command) -> bytes:
-    """Return the bytes of a command; struct.error if a value does not fit int64."""
-    tail = [command.signer] if has_address(command.kind) else []
-    tail += [command.signature] if SIGNED_BY[command.kind] else []
-    return PAYLOAD_FORMAT[command.kind].pack(command.kind, command.time_ns, *command.values, *tail)
+    """Return the bytes of a command; struct.error if a value does not fit its width."""
+    kind = command.kind
+    tail = [command.signer] if has_address(kind) else []
+    tail += [command.signature] if SIGNED_BY[kind] else []
+    count = (len(command.items),) if kind in ITEM_FIELDS else ()
+    head = HEAD_FORMAT[kind].pack(kind, command.time_ns, *command.values, *count)
+    items = b"".join(ITEM_FORMAT[kind].pack(*item) for item in command.items)
+    return head + items + TAIL_FORMAT[kind].pack(*tail)
 
 
 def decode_payload(payload: bytes) -> Command:
@@ -76,13 +105,22 @@ def decode_payload(payload: bytes) -> Command:
         kind = CommandKind(payload[0])
     except (IndexError, ValueError) as error:
         raise CommandError(f"unknown command kind {payload[:1].hex() or 'in an empty payload'}") from error
-    layout = PAYLOAD_FORMAT[kind]
-    if len(payload) != layout.size:
-        raise CommandError(f"{kind.name} takes {layout.size} bytes, found {len(payload)}")
-    _, time_ns, *rest = layout.unpack(payload)
-    count = len(COMMAND_FIELDS[kind])
-    signer, signature = [*rest[count:], b"", b""][:2]
-    return Command(kind, time_ns, tuple(rest[:count]), signer, signature)
+    head, tail = HEAD_FORMAT[kind], TAIL_FORMAT[kind]
+    size = head.size + tail.size
+    if len(payload) < size:
+        raise CommandError(f"{kind.name} takes {size} bytes, found {len(payload)}")
+    _, time_ns, *rest = head.unpack_from(payload)
+    items: tuple[tuple[int, ...], ...] = ()
+    if kind in ITEM_FIELDS:
+        size += rest[-1] * ITEM_FORMAT[kind].size
+        if rest[-1] > ITEMS_MAX[kind]:
+            raise CommandError(f"{kind.name} takes at most {ITEMS_MAX[kind]} items, found {rest[-1]}")
+    if len(payload) != size:
+        raise CommandError(f"{kind.name} takes {size} bytes, found {len(payload)}")
+    if kind in ITEM_FIELDS:
+        items = tuple(ITEM_FORMAT[kind].iter_unpack(payload[head.size : size - tail.size]))
+    signer, signature = [*tail.unpack_from(payload, size - tail.size), b"", b""][:2]
+    return Command(kind, time_ns, tuple(rest[: len(COMMAND_FIELDS[kind])]), signer, signature, items)
 
 
 class RowFormat(NamedTuple):

@@ -24,16 +24,26 @@ PARAMETER_NAMES = (
     "basis_shift_e6",
     "confidence_threshold_e6",
     "confidence_rate_e6",
-    "taker_fee_e6",
-    "maker_fee_e6",
+    "option_band_e6",
+    "futures_band_e6",
+    "option_fee_cap_e6",
+    "insurance_share_e6",
+    "funding_cap_e9",
+    "funding_deadband_e9",
 )
-LIMIT_NAMES = ("accounts", "orders", "positions", "instruments", "series")
+FEE_NAMES = ("option_taker_e6", "option_maker_e6", "futures_taker_e6", "futures_maker_e6")
+FEE_TIERS_MAX = 8
+FEE_E6_MAX = 100_000
+BAND_E6_MAX = 10**9
+FUNDING_CAP_E9_MAX = 50_000_000
+LIMIT_NAMES = ("accounts", "orders", "positions", "instruments", "series", "triggers")
 UNDERLYING_NAMES = (
     "index_atoms_max",
     "option_lots_per_unit",
     "option_tick_atoms",
     "perpetual_lots_per_unit",
     "perpetual_tick_atoms",
+    "funding_impact_lots",
 )
 DOCUMENT_NAMES = (
     "version",
@@ -45,6 +55,7 @@ DOCUMENT_NAMES = (
     "underlyings",
     "limits",
     "parameters",
+    "fee_tiers",
 )
 LIMIT_MAX = {
     "accounts": 1 << 20,
@@ -52,8 +63,10 @@ LIMIT_MAX = {
     "positions": 1 << 22,
     "instruments": 1 << 14,
     "series": 1 << 10,
+    "triggers": 1 << 20,
 }
 PARAMETERS = np.dtype([(name, np.int64) for name in PARAMETER_NAMES])
+FEE_TIER = np.dtype([(name, np.int64) for name in FEE_NAMES])
 
 
 class GenesisError(ValueError):
@@ -61,7 +74,7 @@ class GenesisError(ValueError):
 
 
 class Underlying(NamedTuple):
-    """One underlying: its name and the five figures of [UNIT-6]."""
+    """One underlying: its name and the figures of [UNIT-6] and [FUND-1]."""
 
     name: str
     index_atoms_max: int
@@ -69,6 +82,7 @@ class Underlying(NamedTuple):
     option_tick_atoms: int
     perpetual_lots_per_unit: int
     perpetual_tick_atoms: int
+    funding_impact_lots: int
 
 
 class Genesis(NamedTuple):
@@ -84,10 +98,15 @@ class Genesis(NamedTuple):
     underlyings: tuple[Underlying, ...]
     limits: dict[str, int]
     parameters: dict[str, int]
+    fee_tiers: tuple[dict[str, int], ...]
 
     def pack_parameters(self) -> np.ndarray[Any, np.dtype[Any]]:
         """Return the parameters as an array of one PARAMETERS record."""
         return np.array([tuple(self.parameters[name] for name in PARAMETER_NAMES)], PARAMETERS)
+
+    def pack_fee_tiers(self) -> np.ndarray[Any, np.dtype[Any]]:
+        """Return the fee tiers as FEE_TIER records, tier 0 first."""
+        return np.array([tuple(tier[name] for name in FEE_NAMES) for tier in self.fee_tiers], FEE_TIER)
 
 
 def encode_genesis(document: dict[str, Any]) -> bytes:
@@ -129,14 +148,7 @@ def read_document(raw: bytes, document: dict[str, Any]) -> Genesis:
     parameters = {
         name: read_integer(document["parameters"][name], name, 0, 1 << 50) for name in PARAMETER_NAMES
     }
-    for name in PARAMETER_NAMES:
-        if name.endswith("_e6"):
-            require(parameters[name] <= constants.E6, f"{name} must not exceed 1000000")
-    require(1 <= parameters["basis_shift_e6"] < constants.E6, "basis_shift_e6 must be between 0 and 1000000")
-    require(
-        parameters["maker_fee_e6"] <= parameters["taker_fee_e6"],
-        "the maker fee must not exceed the taker fee",
-    )
+    check_parameters(parameters)
     return Genesis(
         raw,
         keccak256(raw),
@@ -148,7 +160,39 @@ def read_document(raw: bytes, document: dict[str, Any]) -> Genesis:
         underlyings,
         limits,
         parameters,
+        read_fee_tiers(document["fee_tiers"]),
     )
+
+
+def check_parameters(parameters: dict[str, int]) -> None:
+    """Check the ranges of the margin, band and funding parameters. [GENESIS-1]"""
+    for name in PARAMETER_NAMES:
+        if name.endswith("_e6"):
+            bound = BAND_E6_MAX if name.endswith("_band_e6") else constants.E6
+            require(parameters[name] <= bound, f"{name} must not exceed {bound}")
+    require(1 <= parameters["basis_shift_e6"] < constants.E6, "basis_shift_e6 must be between 0 and 1000000")
+    for name in ("option_band_e6", "futures_band_e6"):
+        require(parameters[name] >= 1, f"{name} must be at least 1")
+    cap = parameters["funding_cap_e9"]
+    require(cap <= FUNDING_CAP_E9_MAX, f"funding_cap_e9 must not exceed {FUNDING_CAP_E9_MAX}")
+    require(parameters["funding_deadband_e9"] <= cap, "funding_deadband_e9 must not exceed the cap")
+
+
+def read_fee_tiers(rows: Any) -> tuple[dict[str, int], ...]:
+    """Check the fee tiers: nobody pays more than tier 0's taker, no rebate exceeds the least taker fee."""
+    require(isinstance(rows, list) and 1 <= len(rows) <= FEE_TIERS_MAX, "fee_tiers must number 1 to 8")
+    for row in rows:
+        require_names(row, FEE_NAMES, "a fee tier")
+        for name in FEE_NAMES:
+            read_integer(row[name], name, -FEE_E6_MAX if "maker" in name else 0, FEE_E6_MAX)
+    for kind in ("option", "futures"):
+        takers = [row[f"{kind}_taker_e6"] for row in rows]
+        require(max(takers) == takers[0], f"tier 0 must have the highest {kind}_taker_e6")
+        for row in rows:
+            maker = row[f"{kind}_maker_e6"]
+            require(maker <= row[f"{kind}_taker_e6"], f"{kind}_maker_e6 must not exceed its tier's taker fee")
+            require(-maker <= min(takers), f"a {kind} rebate must not exceed the least taker fee")
+    return tuple(dict(row) for row in rows)
 
 
 def read_underlying(row: dict[str, Any]) -> Underlying:
@@ -159,6 +203,10 @@ def read_underlying(row: dict[str, Any]) -> Underlying:
     require(named, f"an underlying's name must be 1 to 8 capital letters or digits, found {name!r}")
     figures = [read_integer(row[key], key, 1, constants.INDEX_ATOMS_MAX - 1) for key in UNDERLYING_NAMES]
     underlying = Underlying(name, *figures)
+    require(
+        underlying.funding_impact_lots <= constants.GROSS_LOTS_MAX,
+        f"{name}: funding_impact_lots must not exceed {constants.GROSS_LOTS_MAX}",
+    )
     for lots_per_unit in (underlying.option_lots_per_unit, underlying.perpetual_lots_per_unit):
         bound = lots_per_unit * constants.LOT_VALUE_ATOMS_MAX
         require(underlying.index_atoms_max <= bound, f"{name}: a lot must be worth at most 2**34 atoms")

@@ -1,6 +1,6 @@
-"""Instrument names: `BTC_USDC-27MAR26-80000-C`, `BTC_USDC-PERPETUAL`, as in Deribit's linear contracts.
+"""Instrument names as in Deribit's linear contracts.
 
-A name is a function of (underlying, kind, strike, expiry) and back; it is what a signer reads, so it must be
+`BTC_USDC-27MAR26-80000-C` is an option, `BTC_USDC-27MAR26` a future, `BTC_USDC-PERPETUAL` a perpetual. A name is a function of (underlying, kind, strike, expiry) and back; it is what a signer reads, so it must be
 unique. Strikes of less than one dollar, or with cents, write the decimal point as `d`. Implements [LIST-1].
 """
 
@@ -17,7 +17,7 @@ EXPIRY_TIME_OF_DAY_NS = 8 * 3600 * NS_PER_S  # 08:00 UTC, when a name shows no t
 
 class InstrumentTerms(NamedTuple):
     """What makes an instrument: `underlying` is its number in the genesis file; strike and expiry are 0 for
-    perpetuals.
+    perpetuals, the strike also for futures.
     """
 
     underlying: int
@@ -73,5 +73,7 @@ def format_instrument_name(underlying_name: str, terms: InstrumentTerms) -> str:
     pair = f"{underlying_name}_{SETTLEMENT_CURRENCY}"
     if terms.kind == InstrumentKind.PERPETUAL:
         return f"{pair}-PERPETUAL"
+    if terms.kind == InstrumentKind.FUTURE:
+        return f"{pair}-{format_expiry(terms.expiry_ns)}"
     letter = "C" if terms.kind == InstrumentKind.CALL else "P"
     return f"{pair}-{format_expiry(terms.expiry_ns)}-{format_strike(terms.strike_atoms)}-{letter}"

@@ -13,8 +13,15 @@ from coincurve import PrivateKey, PublicKey
 
 from novate.protocol.command import Command
 from novate.protocol.frame import keccak256
-from novate.protocol.generated.codes import CommandKind, Side, TimeInForce
-from novate.protocol.generated.records import COMMAND_FIELDS, STRUCT_TYPE
+from novate.protocol.generated.codes import (
+    CommandKind,
+    OrderFlag,
+    Side,
+    TimeInForce,
+    TriggerCondition,
+    TriggerReference,
+)
+from novate.protocol.generated.records import COMMAND_FIELDS, ITEM_STRUCT_TYPE, STRUCT_TYPE
 from novate.protocol.instrument import InstrumentTerms, format_instrument_name
 
 DOMAIN_TYPE = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -22,6 +29,9 @@ LOGIN_TYPE = "Login(address account,uint64 timestampMs,string nonce)"
 HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 SIDE_NAME = {Side.BUY: "buy", Side.SELL: "sell"}
 TIME_IN_FORCE_NAME = {member: member.name for member in TimeInForce}
+FLAGS_NAME = {
+    flags: ",".join(flag.name for flag in OrderFlag if flags & flag) for flags in range(2 * max(OrderFlag))
+}
 WORD_MODULUS = 1 << 256
 ALL_INSTRUMENTS = -1
 
@@ -64,8 +74,25 @@ class Names(NamedTuple):
     underlying: Callable[[int], str]
 
 
-def describe_struct(command: Command, names: Names) -> list[tuple[str, str, int | str]]:
-    """Return (type, name, value) of each field that the signer sees; addresses as 0x text.
+def name_flags(flags: int) -> str:
+    """Return the names of the set flags, in the order of their bits, joined by commas. [AUTH-1]
+
+    Errors     ValueError if a bit has no name.
+    """
+    names = FLAGS_NAME.get(flags)
+    if names is None:
+        raise ValueError(f"flags {flags} hold a bit that the law does not know")
+    return names
+
+
+def encode_type(kind: CommandKind) -> str:
+    """Return the EIP-712 type of a command, that of its items appended."""
+    return STRUCT_TYPE[kind] + ITEM_STRUCT_TYPE.get(kind, "")
+
+
+def describe_struct(command: Command, names: Names) -> list[tuple[str, str, int | str | bytes]]:
+    """Return (type, name, value) of each field that the signer sees; addresses as 0x text, an array as its
+    hash.
 
     Errors     LookupError if the command names an instrument or underlying that does not exist.
     """
@@ -95,13 +122,38 @@ INTEGER_FIELD = {
     "rhoX48": "svi_rho_x48",
     "mX48": "svi_m_x48",
     "sigmaX48": "svi_sigma_x48",
+    "displayLots": "display_lots",
+    "validUntilNs": "valid_until_ns",
+    "label": "label",
+    "link": "link",
+    "group": "group",
+    "triggerAtoms": "trigger_atoms",
+    "trailAtoms": "trail_atoms",
+    "parentId": "parent_id",
+    "timeoutNs": "timeout_ns",
+    "cancelOnDisconnect": "cancel_on_disconnect",
+    "windowNs": "window_ns",
+    "frozenNs": "frozen_ns",
+    "quantityLimitLots": "quantity_limit_lots",
+    "deltaLimitAtoms": "delta_limit_atoms",
+    "vegaLimitAtoms": "vega_limit_atoms",
+    "accountNumber": "target",
+    "tier": "tier",
 }
 
 
-def read_struct_value(name: str, command: Command, given: dict[str, int], names: Names) -> int | str:
+def read_struct_value(name: str, command: Command, given: dict[str, int], names: Names) -> int | str | bytes:
     """Return the value of one struct field."""
     if name in INTEGER_FIELD:
         return given[INTEGER_FIELD[name]]
+    if name == "quotes":
+        return hash_quotes(command, names)
+    if name == "options":
+        return name_flags(given["flags"])
+    if name == "reference":
+        return TriggerReference(given["reference"]).name
+    if name == "condition":
+        return TriggerCondition(given["condition"]).name
     if name == "account":
         return "0x" + command.signer.hex()
     if name == "side":
@@ -119,11 +171,15 @@ def read_struct_value(name: str, command: Command, given: dict[str, int], names:
     return "" if given["instrument"] == ALL_INSTRUMENTS else names.instrument(given["instrument"])
 
 
-def hash_struct(type_text: str, values: Sequence[tuple[str, str, int | str]]) -> bytes:
-    """Return the EIP-712 struct hash of (type, name, value) fields of atomic and string types."""
+def hash_struct(type_text: str, values: Sequence[tuple[str, str, int | str | bytes]]) -> bytes:
+    """Return the EIP-712 struct hash of (type, name, value) fields of atomic types, strings and hashed
+    arrays.
+    """
     words = [hash_text(type_text)]
     for kind, _, value in values:
-        if kind == "string":
+        if isinstance(value, bytes):
+            words.append(value)
+        elif kind == "string":
             words.append(hash_text(str(value)))
         elif kind == "address":
             words.append(bytes.fromhex(str(value)[2:]).rjust(32, b"\0"))
@@ -132,12 +188,34 @@ def hash_struct(type_text: str, values: Sequence[tuple[str, str, int | str]]) ->
     return keccak256(b"".join(words))
 
 
-PLACE_WORDS = struct.Struct(">32s12x20s32s32s32s24xQ24xQ24xQ24xQ")
+PLACE_WORDS = struct.Struct(">32s12x20s32s32s32s24xQ24xQ32s24xQ24xQ24xQ24xQ24xQ24xQ")
 CANCEL_WORDS = struct.Struct(">32s12x20s24xQ24xQ24xQ")
+QUOTE_WORDS = struct.Struct(">32s32s24xQ24xQ24xQ24xQ")
 PLACE_TYPE_HASH = keccak256(STRUCT_TYPE[CommandKind.PLACE].encode())
 CANCEL_TYPE_HASH = keccak256(STRUCT_TYPE[CommandKind.CANCEL].encode())
+QUOTE_TYPE_HASH = keccak256(ITEM_STRUCT_TYPE[CommandKind.MASS_QUOTE].encode())
 SIDE_HASH = {side: keccak256(name.encode()) for side, name in SIDE_NAME.items()}
 TIME_IN_FORCE_HASH = {member: keccak256(name.encode()) for member, name in TIME_IN_FORCE_NAME.items()}
+
+
+def hash_place(command: Command, names: Names) -> bytes:
+    """Return the struct hash of a PLACE."""
+    instrument, side, time_in_force, lots, ticks, flags, *rest = command.values
+    name = hash_text(names.instrument(instrument))
+    pair = (SIDE_HASH[Side(side)], TIME_IN_FORCE_HASH[TimeInForce(time_in_force)])
+    options = hash_text(name_flags(flags))
+    return keccak256(
+        PLACE_WORDS.pack(PLACE_TYPE_HASH, command.signer, name, *pair, lots, ticks, options, *rest)
+    )
+
+
+def hash_quotes(command: Command, names: Names) -> bytes:
+    """Return the hash of a MASS_QUOTE's array of quotes."""
+    hashes = [
+        keccak256(QUOTE_WORDS.pack(QUOTE_TYPE_HASH, hash_text(names.instrument(item[0])), *item[1:]))
+        for item in command.items
+    ]
+    return keccak256(b"".join(hashes))
 
 
 def compute_digest(command: Command, names: Names, domain: Domain) -> bytes:
@@ -146,24 +224,17 @@ def compute_digest(command: Command, names: Names, domain: Domain) -> bytes:
     Errors     LookupError, ValueError or struct.error if a field has no place in the struct.
     """
     if command.kind == CommandKind.PLACE:
-        instrument, side, time_in_force, lots, ticks, nonce, expires = command.values
-        name, pair = (
-            hash_text(names.instrument(instrument)),
-            (SIDE_HASH[Side(side)], TIME_IN_FORCE_HASH[TimeInForce(time_in_force)]),
-        )
-        body = keccak256(
-            PLACE_WORDS.pack(PLACE_TYPE_HASH, command.signer, name, *pair, lots, ticks, nonce, expires)
-        )
+        body = hash_place(command, names)
     elif command.kind == CommandKind.CANCEL:
         body = keccak256(CANCEL_WORDS.pack(CANCEL_TYPE_HASH, command.signer, *command.values))
     else:
-        body = hash_struct(STRUCT_TYPE[command.kind], describe_struct(command, names))
+        body = hash_struct(encode_type(command.kind), describe_struct(command, names))
     return keccak256(b"\x19\x01" + domain.separator() + body)
 
 
 def compute_login_digest(account: bytes, timestamp_ms: int, nonce: str, domain: Domain) -> bytes:
     """Return the digest of a Login struct, which opens a private session and can do nothing else."""
-    values: list[tuple[str, str, int | str]] = [
+    values: list[tuple[str, str, int | str | bytes]] = [
         ("address", "account", "0x" + account.hex()),
         ("uint64", "timestampMs", timestamp_ms),
         ("string", "nonce", nonce),

@@ -14,40 +14,53 @@ class Code(IntEnum):
     NONCE_REPLAYED = 5
     INSTRUMENT_NOT_FOUND = 10
     INSTRUMENT_CLOSED = 11
-    SIZE_NOT_POSITIVE = 12
-    SIZE_ABOVE_MAXIMUM = 13
-    PRICE_NOT_POSITIVE = 14
-    PRICE_ABOVE_MAXIMUM = 15
-    ORDER_NOT_FOUND = 16
-    ORDER_NOT_OWNED = 17
-    MARK_UNAVAILABLE = 18
-    MARK_STALE = 19
-    OPEN_ORDER_LIMIT = 20
-    TABLE_FULL = 21
-    GROSS_LIMIT = 22
-    POST_ONLY_WOULD_CROSS = 23
-    INITIAL_MARGIN_INSUFFICIENT = 24
-    AMOUNT_NOT_POSITIVE = 30
-    DEPOSIT_OUT_OF_ORDER = 31
-    BALANCE_LIMIT = 32
-    ACCOUNT_TABLE_FULL = 33
-    CASH_INSUFFICIENT = 34
-    OPERATOR_UNKNOWN = 40
-    ORACLE_UNKNOWN = 41
-    UNDERLYING_NOT_FOUND = 42
-    INSTRUMENT_EXISTS = 43
-    INSTRUMENT_INVALID = 44
-    INSTRUMENT_TABLE_FULL = 45
-    OBSERVATION_IN_FUTURE = 46
-    OBSERVATION_STALE = 47
-    OBSERVATION_NOT_NEWER = 48
-    INDEX_OUT_OF_RANGE = 49
-    SERIES_NOT_FOUND = 50
-    SURFACE_OUT_OF_RANGE = 51
-    SURFACE_BUTTERFLY = 52
-    SURFACE_CALENDAR = 53
-    BATCH_OUT_OF_ORDER = 54
-    TIME_NOT_MONOTONIC = 55
+    ORDER_INVALID = 12
+    SIZE_NOT_POSITIVE = 13
+    SIZE_ABOVE_MAXIMUM = 14
+    PRICE_NOT_POSITIVE = 15
+    PRICE_ABOVE_MAXIMUM = 16
+    TRIGGER_INVALID = 17
+    ORDER_NOT_FOUND = 18
+    ORDER_NOT_OWNED = 19
+    TRIGGER_TABLE_FULL = 20
+    QUOTE_CROSSED = 21
+    MARK_UNAVAILABLE = 22
+    MARK_STALE = 23
+    OPEN_ORDER_LIMIT = 24
+    TABLE_FULL = 25
+    PRICE_OUTSIDE_BAND = 26
+    REDUCE_ONLY_WOULD_INCREASE = 27
+    GROSS_LIMIT = 28
+    POST_ONLY_WOULD_CROSS = 29
+    FILL_OR_KILL_UNFILLABLE = 30
+    INITIAL_MARGIN_INSUFFICIENT = 31
+    GROUP_INVALID = 32
+    GROUP_BUSY = 33
+    GROUP_FROZEN = 34
+    TIMER_INVALID = 35
+    DISCONNECT_NOT_ENABLED = 36
+    AMOUNT_NOT_POSITIVE = 40
+    DEPOSIT_OUT_OF_ORDER = 41
+    BALANCE_LIMIT = 42
+    ACCOUNT_TABLE_FULL = 43
+    CASH_INSUFFICIENT = 44
+    OPERATOR_UNKNOWN = 50
+    ORACLE_UNKNOWN = 51
+    UNDERLYING_NOT_FOUND = 52
+    INSTRUMENT_INVALID = 53
+    INSTRUMENT_EXISTS = 54
+    INSTRUMENT_TABLE_FULL = 55
+    TIER_INVALID = 56
+    OBSERVATION_IN_FUTURE = 57
+    OBSERVATION_STALE = 58
+    OBSERVATION_NOT_NEWER = 59
+    INDEX_OUT_OF_RANGE = 60
+    SERIES_NOT_FOUND = 61
+    SURFACE_OUT_OF_RANGE = 62
+    SURFACE_BUTTERFLY = 63
+    SURFACE_CALENDAR = 64
+    BATCH_OUT_OF_ORDER = 65
+    TIME_NOT_MONOTONIC = 66
 
 
 class AccessCode(IntEnum):
@@ -78,6 +91,33 @@ class TimeInForce(IntEnum):
     GTC = 0
     IOC = 1
     POST_ONLY = 2
+    FOK = 3
+
+
+class OrderFlag(IntEnum):
+    """The values of `OrderFlag` in schema.toml."""
+
+    MARKET = 1
+    REDUCE_ONLY = 2
+    CANCEL_MAKER = 4
+    CANCEL_BOTH = 8
+    VOLATILITY = 16
+
+
+class TriggerReference(IntEnum):
+    """The values of `TriggerReference` in schema.toml."""
+
+    NONE = 0
+    INDEX = 1
+    MARK = 2
+    LAST = 3
+
+
+class TriggerCondition(IntEnum):
+    """The values of `TriggerCondition` in schema.toml."""
+
+    ABOVE = 0
+    BELOW = 1
 
 
 class InstrumentKind(IntEnum):
@@ -86,6 +126,7 @@ class InstrumentKind(IntEnum):
     CALL = 0
     PUT = 1
     PERPETUAL = 2
+    FUTURE = 3
 
 
 class InstrumentState(IntEnum):
@@ -103,6 +144,16 @@ class CancelReason(IntEnum):
     SELF_TRADE = 2
     INSTRUMENT_EXPIRED = 3
     REPLACED = 4
+    REDUCE_ONLY = 5
+    GOOD_TILL_DATE = 6
+    DEAD_MAN = 7
+    DISCONNECTED = 8
+    LINKED = 9
+    PARENT_ENDED = 10
+    TRIGGER_REJECTED = 11
+    REPRICE_REJECTED = 12
+    MMP = 13
+    INITIAL_MARGIN = 14
 
 
 class EventKind(IntEnum):
@@ -122,6 +173,13 @@ class EventKind(IntEnum):
     SETTLED = 11
     EXPIRED = 12
     SEALED = 13
+    REFRESHED = 14
+    WAITING = 15
+    TRIGGERED = 16
+    QUOTE_REJECTED = 17
+    MMP_TRIPPED = 18
+    FUNDED = 19
+    TIER_SET = 20
 
 
 class CommandKind(IntEnum):
@@ -138,6 +196,12 @@ class CommandKind(IntEnum):
     SURFACE = 9
     TICK = 10
     SEAL = 11
+    PLACE_TRIGGER = 12
+    PROTECT = 13
+    DISCONNECT = 14
+    SET_MMP = 15
+    MASS_QUOTE = 16
+    SET_TIER = 17
 
 
 EXPECTED: dict[int, str] = {
@@ -149,40 +213,53 @@ EXPECTED: dict[int, str] = {
     5: "the nonce must be greater than every nonce the account has used",
     10: "the instrument must be listed",
     11: "the instrument must be open and before its expiry",
-    12: "the size must be at least one lot",
-    13: "the size must not exceed the maximum order size",
-    14: "the price must be at least one tick",
-    15: "the price must not exceed the last tick of the book",
-    16: "the order must be open",
-    17: "the order must belong to the signing account",
-    18: "the instrument must have a mark price",
-    19: "the index must be recent enough to add risk",
-    20: "the account has as many open orders as it may",
-    21: "the venue has no room for another order, position or level",
-    22: "positions and open orders of one underlying must stay below the gross limit",
-    23: "a post-only order must not match on arrival",
-    24: "equity must cover the initial margin after the command",
-    30: "the amount must be at least one atom",
-    31: "deposits must be credited in the order of the vault's cursor",
-    32: "all deposits together must stay below the supply limit",
-    33: "the venue has no room for another account",
-    34: "the amount must not exceed the account's cash, nor what the vault holds",
-    40: "only the operator may list instruments",
-    41: "only a registered oracle may report",
-    42: "the underlying must be configured",
-    43: "the instrument must not be listed yet",
-    44: "strike and expiry must lie in the allowed range, and a perpetual has neither",
-    45: "the venue has no room for another instrument or series",
-    46: "an observation must not be later than the venue's time",
-    47: "an observation must be recent",
-    48: "an oracle's observation must be newer than its last one",
-    49: "the index must be positive and below the underlying's limit, the confidence in 0 to 1",
-    50: "the series must have a listed instrument and be before its expiry",
-    51: "the surface's parameters must lie in the allowed range",
-    52: "the surface must be free of butterfly arbitrage",
-    53: "the surface must not cross a neighbouring expiry",
-    54: "batches must be sealed in order",
-    55: "time must not run backwards",
+    12: "the order's options must fit each other, its time in force and its instrument",
+    13: "the size must be at least one lot",
+    14: "the size must not exceed the maximum order size",
+    15: "the price must be at least one tick",
+    16: "the price must not exceed the last tick of the book, nor a volatility 500 % a year",
+    17: "a waiting order needs a reference with one of trigger and trail, or a parent",
+    18: "the order must be open, or waiting where the command allows it",
+    19: "the order must belong to the signing account",
+    20: "the account or the venue has as many waiting orders as it may",
+    21: "a quote's bid must be below its ask",
+    22: "the instrument (or the trigger's reference) must have a price",
+    23: "the index must be recent enough to add risk",
+    24: "the account has as many open orders as it may",
+    25: "the venue has no room for another order, position or level",
+    26: "a buy must not be above, nor a sell below, the band around the mark",
+    27: "a reduce-only order needs an opposite position to reduce",
+    28: "positions and open orders of one underlying must stay below the gross limit",
+    29: "a post-only order must not match on arrival",
+    30: "a fill-or-kill order needs its whole size in the book at its price",
+    31: "equity must cover the initial margin after the command",
+    32: "the group must be 1 to 4 and set up, and its figures in range",
+    33: "the group must have no open quotes when its figures change",
+    34: "the group's protection has tripped; wait for it to thaw or set it again",
+    35: "a time-out is 0 or from one second to one day, and cancel_on_disconnect 0 or 1",
+    36: "the account must have asked for cancellation on disconnect",
+    40: "the amount must be at least one atom",
+    41: "deposits must be credited in the order of the vault's cursor",
+    42: "all deposits together must stay below the supply limit",
+    43: "the venue has no room for another account",
+    44: "the amount must not exceed the account's cash, nor what the vault holds",
+    50: "only the operator may list instruments and set tiers",
+    51: "only a registered oracle may report",
+    52: "the underlying must be configured",
+    53: "strike and expiry must lie in the allowed range, and a perpetual has neither",
+    54: "the instrument must not be listed yet",
+    55: "the venue has no room for another instrument or series",
+    56: "the tier must be one of the genesis file's fee tiers",
+    57: "an observation must not be later than the venue's time",
+    58: "an observation must be recent",
+    59: "an oracle's observation must be newer than its last one",
+    60: "the index must be positive and below the underlying's limit, the confidence in 0 to 1",
+    61: "the series must have a listed instrument and be before its expiry",
+    62: "the surface's parameters must lie in the allowed range",
+    63: "the surface must be free of butterfly arbitrage",
+    64: "the surface must not cross a neighbouring expiry",
+    65: "batches must be sealed in order",
+    66: "time must not run backwards",
     100: "a message must not exceed 32 kB",
     101: "the message must be one JSON-RPC 2.0 object",
     102: "the method must be one of those in docs/guides/api.md",
@@ -204,40 +281,53 @@ JSONRPC_NUMBER: dict[int, int] = {
     5: 11105,
     10: 10020,
     11: 10012,
-    12: 10002,
-    13: 11113,
-    14: 10005,
-    15: 10007,
-    16: 10004,
-    17: 10029,
-    18: 11118,
-    19: 11119,
-    20: 10013,
+    12: 11112,
+    13: 10002,
+    14: 11114,
+    15: 10005,
+    16: 10007,
+    17: 11117,
+    18: 10004,
+    19: 10029,
+    20: 11120,
     21: 11121,
     22: 11122,
     23: 11123,
-    24: 10009,
+    24: 10013,
+    25: 11125,
+    26: 11126,
+    27: 11127,
+    28: 11128,
+    29: 11129,
     30: 11130,
-    31: 11131,
+    31: 10009,
     32: 11132,
     33: 11133,
     34: 11134,
+    35: 11135,
+    36: 11136,
     40: 11140,
     41: 11141,
     42: 11142,
     43: 11143,
     44: 11144,
-    45: 11145,
-    46: 11146,
-    47: 11147,
-    48: 11148,
-    49: 11149,
     50: 11150,
     51: 11151,
     52: 11152,
     53: 11153,
     54: 11154,
     55: 11155,
+    56: 11156,
+    57: 11157,
+    58: 11158,
+    59: 11159,
+    60: 11160,
+    61: 11161,
+    62: 11162,
+    63: 11163,
+    64: 11164,
+    65: 11165,
+    66: 11166,
     100: -32600,
     101: -32700,
     102: -32601,
