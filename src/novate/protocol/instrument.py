@@ -1,7 +1,8 @@
 """Instrument names as in Deribit's linear contracts.
 
-`BTC_USDC-27MAR26-80000-C` is an option, `BTC_USDC-27MAR26` a future, `BTC_USDC-PERPETUAL` a perpetual. A name is a function of (underlying, kind, strike, expiry) and back; it is what a signer reads, so it must be
-unique. Strikes of less than one dollar, or with cents, write the decimal point as `d`. Implements [LIST-1].
+`BTC_USDC-27MAR26-80000-C` is an option, `BTC_USDC-27MAR26` a future, `BTC_USDC-PERPETUAL` a perpetual. A name
+is a function of (underlying, kind, strike, expiry) and back; it is what a signer reads, so it must be unique.
+Strikes of less than one dollar, or with cents, write the decimal point as `d`. Implements [LIST-1].
 """
 
 from typing import NamedTuple
