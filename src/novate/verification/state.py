@@ -71,9 +71,12 @@ class Order:
 
 
 class Position:
-    """One position record [NOVATE-5]: lots held, their entry value, and the account's open orders in it."""
+    """One position record [NOVATE-5]: lots held, their entry value, and the account's open orders in it.
 
-    __slots__ = ("buys", "cost_atoms", "instrument", "lots", "orders", "sells")
+    Open lots of quotes are in `quoted`, not in `buys` and `sells` [QUOTE-4].
+    """
+
+    __slots__ = ("buys", "cost_atoms", "instrument", "lots", "orders", "quoted", "sells")
 
     def __init__(self, instrument: "Instrument") -> None:
         self.instrument = instrument
@@ -81,6 +84,7 @@ class Position:
         self.cost_atoms = 0
         self.buys = 0
         self.sells = 0
+        self.quoted = 0
         self.orders: dict[int, Order] = {}
 
 
@@ -90,11 +94,13 @@ class Portfolio:
     __slots__ = (
         "basis",
         "effects",
+        "fill_atoms",
         "futures_atoms",
         "gross_lots",
-        "perpetual_cost_atoms",
-        "perpetual_value_atoms",
+        "linear_cost_atoms",
+        "linear_value_atoms",
         "pnl",
+        "quotes",
         "short_atoms",
         "value_atoms",
         "version",
@@ -106,6 +112,7 @@ class Portfolio:
         self.pnl: Vector = np.zeros(scenario_count, np.int64)
         self.effects: Vector = np.zeros(scenario_count, np.int64)
         self.basis: dict[int, list[int]] = {}  # series -> [H down, H up, G down, G up]
+        self.quotes: dict[int, dict[int, tuple[Order, int]]] = {}  # group -> order id -> order, open lots
         self.clear()
 
     def clear(self) -> None:
@@ -113,20 +120,65 @@ class Portfolio:
         self.pnl[:] = 0
         self.effects[:] = 0
         self.basis.clear()
-        self.value_atoms = self.perpetual_value_atoms = self.perpetual_cost_atoms = 0
+        self.quotes.clear()
+        self.value_atoms = self.linear_value_atoms = self.linear_cost_atoms = self.fill_atoms = 0
         self.gross_lots = self.futures_atoms = self.short_atoms = self.worst_atoms = 0
 
 
-class Account:
-    """One owner: cash, nonce, and per underlying the position records and margin sums."""
+class Group:
+    """One group of protected quotes: its limits, and what was counted in the present window [MMP-1] [MMP-2]."""
 
-    __slots__ = ("address", "cash_atoms", "holdings", "nonce", "number", "open_order_count", "portfolios")
+    __slots__ = (
+        "delta_atoms",
+        "delta_limit_atoms",
+        "filled_lots",
+        "frozen_ns",
+        "frozen_until_ns",
+        "number",
+        "quantity_limit_lots",
+        "underlying",
+        "vega_atoms",
+        "vega_limit_atoms",
+        "window_ns",
+        "window_start_ns",
+    )
+
+    def __init__(self, number: int, underlying: int, window_ns: int, frozen_ns: int) -> None:
+        self.number = number
+        self.underlying = underlying
+        self.window_ns = window_ns
+        self.frozen_ns = frozen_ns
+        self.quantity_limit_lots = self.delta_limit_atoms = self.vega_limit_atoms = 0
+        self.frozen_until_ns = 0
+        self.start_afresh()
+
+    def start_afresh(self) -> None:
+        """Forget what was counted; the window is not started."""
+        self.window_start_ns = self.filled_lots = self.delta_atoms = self.vega_atoms = 0
+
+
+class Account:
+    """One owner: cash, nonce, fee tier, quote groups, and per underlying position records and margin sums."""
+
+    __slots__ = (
+        "address",
+        "cash_atoms",
+        "groups",
+        "holdings",
+        "nonce",
+        "number",
+        "open_order_count",
+        "portfolios",
+        "tier",
+    )
 
     def __init__(self, number: int, address: bytes, underlying_count: int, scenario_count: int) -> None:
         self.number = number
         self.address = address
         self.cash_atoms = 0
         self.nonce = 0
+        self.tier = 0
+        self.groups: dict[int, Group] = {}
         self.open_order_count = 0
         self.holdings: list[dict[int, Position]] = [{} for _ in range(underlying_count)]
         self.portfolios = [Portfolio(scenario_count) for _ in range(underlying_count)]
@@ -149,15 +201,20 @@ class Instrument:
     """One listed contract, its books, and what the last mark update said about one lot of it."""
 
     __slots__ = (
+        "accrual",
         "basis",
         "books",
+        "delta_atoms",
         "expiry_ns",
+        "forward_atoms",
+        "funded_ns",
         "kind",
+        "last_ticks",
         "lots_per_unit",
-        "maker_fee_atoms",
         "mark_atoms",
         "notional_atoms",
         "number",
+        "rate_e9",
         "row",
         "series",
         "settlement_atoms",
@@ -166,6 +223,7 @@ class Instrument:
         "taker_fee_atoms",
         "tick_atoms",
         "underlying",
+        "vega_atoms",
     )
 
     def __init__(
@@ -181,15 +239,24 @@ class Instrument:
         self.state = int(InstrumentState.OPEN)
         self.settlement_atoms = 0
         self.mark_atoms = NO_MARK
-        self.notional_atoms = self.taker_fee_atoms = self.maker_fee_atoms = 0
+        self.forward_atoms = 0
+        self.notional_atoms = self.taker_fee_atoms = 0
+        self.delta_atoms = self.vega_atoms = 0
+        self.last_ticks = 0
+        self.rate_e9 = self.accrual = self.funded_ns = 0  # Funding of a perpetual [FUND-2].
         self.row: Vector = np.zeros(0, np.int64)
         self.basis: tuple[int, int] = (0, 0)
         self.books = (Book(), Book())
 
     @property
     def is_perpetual(self) -> bool:
-        """Whether it is a perpetual; if not it is an option."""
+        """Whether it is a perpetual, which has no expiry and no series."""
         return self.kind == InstrumentKind.PERPETUAL
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether it is a perpetual or a future; if not it is an option."""
+        return self.kind in (InstrumentKind.PERPETUAL, InstrumentKind.FUTURE)
 
 
 class SurfaceReport:
@@ -298,10 +365,10 @@ class State:
         self.position_count = 0
         # House figures of [STATE-6].
         self.batch = self.deposit_cursor = self.deposited_atoms = self.withdrawn_atoms = 0
-        self.withdrawal_count = self.operator_nonce = self.fees_atoms = 0
+        self.withdrawal_count = self.operator_nonce = self.fees_atoms = self.insurance_atoms = 0
         self.next_order_id = 1
         # Running sums for [CASH-3].
-        self.cash_sum = self.perpetual_cost_sum = 0
+        self.cash_sum = self.linear_cost_sum = 0
         # (address, amount) of the accepted withdrawals since the last SEAL.
         self.withdrawals: list[tuple[bytes, int]] = []
         self.dirty_accounts: set[int] = set()
