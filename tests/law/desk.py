@@ -12,8 +12,18 @@ from coincurve import PrivateKey
 from novate.execution.engine import Engine, InstrumentView
 from novate.protocol.command import Command, make_command
 from novate.protocol.generated import constants
-from novate.protocol.generated.codes import Code, CommandKind, EventKind, InstrumentKind, Side, TimeInForce
-from novate.protocol.generated.records import COMMAND_FIELDS, SIGNED_BY
+from novate.protocol.generated.codes import (
+    Code,
+    CommandKind,
+    EventKind,
+    InstrumentKind,
+    OrderFlag,
+    Side,
+    TimeInForce,
+    TriggerCondition,
+    TriggerReference,
+)
+from novate.protocol.generated.records import COMMAND_FIELDS, OPTIONAL_FIELDS, SIGNED_BY
 from novate.protocol.genesis import Genesis, encode_genesis, parse_genesis
 from novate.protocol.signing import Domain, compute_address, compute_digest, recover_signer, sign_digest
 
@@ -23,7 +33,7 @@ START_NS = 20_500 * DAY
 SOON_NS, LATE_NS = START_NS + 30 * DAY, START_NS + 60 * DAY
 ONE = 1 << 48
 KINDS = {kind.name.lower(): kind for kind in CommandKind} | {"list": CommandKind.LIST_INSTRUMENT}
-EXTRA = {"after", "time_ns", "key", "times"}
+EXTRA = {"after", "time_ns", "key", "times", "quotes"}
 PARAMETERS = {
     "observation_skew_ns": 2 * SECOND,
     "observation_age_ns_max": 30 * SECOND,
@@ -35,9 +45,15 @@ PARAMETERS = {
     "basis_shift_e6": 10_000,
     "confidence_threshold_e6": 950_000,
     "confidence_rate_e6": 50_000,
-    "taker_fee_e6": 300,
-    "maker_fee_e6": 100,
+    "option_band_e6": 50_000,
+    "futures_band_e6": 10**9,
+    "option_fee_cap_e6": 125_000,
+    "insurance_share_e6": 250_000,
+    "funding_cap_e9": 5_000_000,
+    "funding_deadband_e9": 250_000,
 }
+FEE_NAMES = ("option_taker_e6", "option_maker_e6", "futures_taker_e6", "futures_maker_e6")
+FEE_TIERS = [dict(zip(FEE_NAMES, row, strict=True)) for row in ((300, 100, 300, 100), (200, 50, 200, -50))]
 Events = list[dict[str, int]]
 
 
@@ -54,8 +70,8 @@ def find_address(actor: str) -> bytes:
 def make_genesis(**limits: int) -> Genesis:
     """A venue of BTC, and of ETH at about one dollar, so that a great many lots of it weigh little."""
     units = {
-        "BTC": (1_000_000 * USDC, 100, 50_000, 1000, 2_500),
-        "ETH": (1_000 * USDC, 10, 1_000, 100, 1_000),
+        "BTC": (1_000_000 * USDC, 100, 50_000, 1000, 2_500, 100),
+        "ETH": (1_000 * USDC, 10, 1_000, 100, 1_000, 100),
     }
     names = (
         "index_atoms_max",
@@ -63,7 +79,9 @@ def make_genesis(**limits: int) -> Genesis:
         "option_tick_atoms",
         "perpetual_lots_per_unit",
         "perpetual_tick_atoms",
+        "funding_impact_lots",
     )
+    sizes = {"accounts": 4, "orders": 4100, "positions": 64, "instruments": 7, "series": 2, "triggers": 3}
     document = {
         "version": 1,
         "chain_id": 31_337,
@@ -72,8 +90,9 @@ def make_genesis(**limits: int) -> Genesis:
         "oracles": ["0x" + find_address("oracle").hex()],
         "quorum": 1,
         "underlyings": [{"name": name} | dict(zip(names, row, strict=True)) for name, row in units.items()],
-        "limits": {"accounts": 4, "orders": 4100, "positions": 64, "instruments": 7, "series": 2} | limits,
+        "limits": sizes | limits,
         "parameters": PARAMETERS,
+        "fee_tiers": FEE_TIERS,
     }
     return parse_genesis(encode_genesis(document))
 
@@ -84,6 +103,8 @@ def shorten(view: InstrumentView) -> str:
     if view.kind == InstrumentKind.PERPETUAL:
         return f"{underlying}_perpetual"
     late = "_late" if view.expiry_ns == LATE_NS else ""
+    if view.kind == InstrumentKind.FUTURE:
+        return f"{underlying}_future{late}"
     return f"{underlying}_{InstrumentKind(view.kind).name.lower()}_{view.strike_atoms // USDC}{late}"
 
 
@@ -118,7 +139,8 @@ class Desk:
             "second": lambda: SECOND,
             "one": lambda: ONE,
         }
-        for enum in (Side, TimeInForce, InstrumentKind):
+        words |= {f"by_{member.name.lower()}": lambda member=member: member for member in TriggerReference}
+        for enum in (Side, TimeInForce, InstrumentKind, OrderFlag, TriggerCondition):
             words |= {member.name.lower(): lambda member=member: member for member in enum}
         words |= {shorten(view): lambda view=view: view.number for view in self.engine.instruments}
         return int(words[name.lower()]()) if name.lower() in words else int(getattr(constants, name))
@@ -138,32 +160,48 @@ class Desk:
         """The lawful value of a field that a line leaves out."""
         if kind == CommandKind.LIST_INSTRUMENT and field == "expiry_ns":
             return "soon"
-        return {
-            "cursor": "cursor+1",
-            "amount_atoms": "1",
-            "nonce": "nonce+1",
-            "expires_ns": "now+second",
-            "instrument": "all" if kind == CommandKind.CANCEL_ALL else "0",
-            "side": "buy",
-            "time_in_force": "gtc",
-            "lots": "1",
-            "price_ticks": "1",
-            "order_id": "last",
-            "underlying": "btc",
-            "instrument_kind": "call",
-            "strike_atoms": "80_000*usdc",
-            "expiry_ns": "soon",
-            "index_atoms": "80_000*usdc",
-            "confidence_e6": "1_000_000",
-            "observed_ns": "now",
-            "forward_atoms": "80_000*usdc",
-            "svi_a_x48": "2_814_749_767_106",
-            "svi_b_x48": "0",
-            "svi_rho_x48": "0",
-            "svi_m_x48": "0",
-            "svi_sigma_x48": "one",
-            "batch": "batch+1",
-        }[field]
+        return (
+            dict.fromkeys(OPTIONAL_FIELDS, "0")
+            | {
+                "trigger_atoms": "549_755_813_888",
+                "reference": "by_index",
+                "condition": "above",
+                "timeout_ns": "0",
+                "cancel_on_disconnect": "0",
+                "target": "0",
+                "tier": "1",
+                "group": "0" if kind == CommandKind.CANCEL_ALL else "1",
+                "window_ns": "second",
+                "frozen_ns": "second",
+                "quantity_limit_lots": "10",
+                "delta_limit_atoms": "0",
+                "vega_limit_atoms": "0",
+                "cursor": "cursor+1",
+                "amount_atoms": "1",
+                "nonce": "nonce+1",
+                "expires_ns": "now+second",
+                "instrument": "all" if kind == CommandKind.CANCEL_ALL else "0",
+                "side": "buy",
+                "time_in_force": "gtc",
+                "lots": "1",
+                "price_ticks": "1",
+                "order_id": "last",
+                "underlying": "btc",
+                "instrument_kind": "call",
+                "strike_atoms": "80_000*usdc",
+                "expiry_ns": "soon",
+                "index_atoms": "80_000*usdc",
+                "confidence_e6": "1_000_000",
+                "observed_ns": "now",
+                "forward_atoms": "80_000*usdc",
+                "svi_a_x48": "2_814_749_767_106",
+                "svi_b_x48": "0",
+                "svi_rho_x48": "0",
+                "svi_m_x48": "0",
+                "svi_sigma_x48": "one",
+                "batch": "batch+1",
+            }[field]
+        )
 
     def build(self, actor: str, line: str) -> tuple[Command, str]:
         """The command of a line, signed, and the role whose key signed it."""
@@ -180,7 +218,13 @@ class Desk:
         time_ns = self.evaluate(given.get("time_ns", "now"), actor)
         spoken = bool(SIGNED_BY[kind]) or kind == CommandKind.DEPOSIT
         signer = find_address(actor) if spoken else b""
-        return make_command(kind, time_ns, signer, **fields), given.get("key", actor)
+        items = tuple(
+            tuple(self.evaluate(word, actor) for word in quote.split(":"))
+            for quote in given.get("quotes", "").split("/")
+            if quote
+        )
+        command = make_command(kind, time_ns, signer, **fields)._replace(items=items)
+        return command, given.get("key", actor)
 
     def admit(self, command: Command, key: str) -> Code:
         """What the door says: a signature must recover to the signer. [AUTH-1]"""
@@ -212,5 +256,9 @@ class Desk:
             assert code == Code.OK, f"{actor} {line}: {code.name}"
 
     def name_events(self) -> str:
-        """What happened after the RESULT, as names."""
-        return " ".join(EventKind(event["kind"]).name for event in self.events[1:])
+        """What happened after the RESULT, as names, with the code where an event carries one."""
+        names = []
+        for event in self.events[1:]:
+            code = f":{Code(event['code']).name}" if event["code"] else ""
+            names.append(EventKind(event["kind"]).name + code)
+        return " ".join(names)
