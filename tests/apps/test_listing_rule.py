@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from novate.apps import listing_rule
 from novate.apps.listing_rule import (
-    FUTURE,
     INDEX_ATOMS_MIN,
     Band,
     IndexPrice,
@@ -135,12 +134,14 @@ def test_each_monthly_and_quarterly_has_one_future() -> None:
     wanted = listing_rule.list_wanted(time_ns, [BTC, ETH], RULE)
     long = [e.expiry_ns for e in listing_rule.list_expiries(time_ns, RULE) if e.label >= Label.MONTHLY]
     for number in (0, 1):
-        futures = [terms for terms in wanted if terms.kind == FUTURE and terms.underlying == number]
-        assert [InstrumentTerms(number, FUTURE, 0, expiry_ns) for expiry_ns in long] == futures
+        futures = [
+            terms for terms in wanted if terms.kind == InstrumentKind.FUTURE and terms.underlying == number
+        ]
+        assert [InstrumentTerms(number, InstrumentKind.FUTURE, 0, expiry_ns) for expiry_ns in long] == futures
 
 
 def test_a_series_begins_with_an_option() -> None:
-    """The first instrument of each expiry is an option, which creates its series; the nearest strike leads."""
+    """The first instrument of each expiry is an option, the nearest call."""
     first: dict[tuple[int, int], InstrumentTerms] = {}
     for terms in listing_rule.list_wanted(parse_ns(NOON_ON_WEDNESDAY), [BTC, ETH], RULE):
         first.setdefault((terms.underlying, terms.expiry_ns), terms)

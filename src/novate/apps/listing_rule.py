@@ -22,8 +22,6 @@ from novate.protocol.generated.constants import (
 )
 from novate.protocol.instrument import EXPIRY_TIME_OF_DAY_NS, InstrumentTerms, compute_civil_date
 
-# The kind of a dated future in the law; the constant spares this module a wait for the enum.
-FUTURE = 3
 FRIDAY = 1  # Day 0, 1970-01-01, was a Thursday.
 DAYS_PER_WEEK = 7
 QUARTER_MONTHS = (3, 6, 9, 12)
@@ -231,8 +229,8 @@ def rank_wanted(time_ns: int, index: IndexPrice, rule: ListingRule) -> list[tupl
             for kind in (InstrumentKind.CALL, InstrumentKind.PUT):
                 wanted.append((expiry_ns, rank, InstrumentTerms(number, kind, strike, expiry_ns)))
         if label >= Label.MONTHLY:
-            # After the two options nearest to the index, which create the series.
-            wanted.append((expiry_ns, 0, InstrumentTerms(number, FUTURE, 0, expiry_ns)))
+            # Its rank puts it after the two options nearest to the index.
+            wanted.append((expiry_ns, 0, InstrumentTerms(number, InstrumentKind.FUTURE, 0, expiry_ns)))
     return wanted
 
 
