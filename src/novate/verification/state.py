@@ -12,6 +12,8 @@ import numpy as np
 
 from novate.protocol.generated.codes import Code, InstrumentKind, InstrumentState
 from novate.protocol.genesis import Genesis, Underlying
+from novate.verification.order_records import Order as Order
+from novate.verification.order_records import SlotStack, WaitingOrder
 
 Vector = np.ndarray[Any, np.dtype[np.int64]]
 NO_SERIES = -1
@@ -28,46 +30,6 @@ class Rejected(Exception):
 
 class BrokenInvariant(Exception):
     """A promise of the law, such as conservation [CASH-3], fails: the law or this program is wrong."""
-
-
-class Order:
-    """One open order. `direction` is +1 to buy, -1 to sell; `limit_atoms` is the limit value of one lot."""
-
-    __slots__ = (
-        "account",
-        "direction",
-        "instrument",
-        "limit_atoms",
-        "lots",
-        "order_id",
-        "price_ticks",
-        "priority",
-        "side",
-        "slot",
-        "time_in_force",
-    )
-
-    def __init__(
-        self,
-        order_id: int,
-        account: "Account",
-        instrument: "Instrument",
-        side: int,
-        time_in_force: int,
-        price_ticks: int,
-        lots: int,
-    ) -> None:
-        self.order_id = order_id
-        self.account = account
-        self.instrument = instrument
-        self.side = side
-        self.direction = 1 - 2 * side
-        self.time_in_force = time_in_force
-        self.price_ticks = price_ticks
-        self.limit_atoms = price_ticks * instrument.tick_atoms
-        self.lots = lots
-        self.slot = -1
-        self.priority = 0
 
 
 class Position:
@@ -158,11 +120,15 @@ class Group:
 
 
 class Account:
-    """One owner: cash, nonce, fee tier, quote groups, and per underlying position records and margin sums."""
+    """One owner: cash, nonce, fee tier, timers, quote groups, waiting orders, and per underlying position
+    records and margin sums.
+    """
 
     __slots__ = (
         "address",
+        "cancel_on_disconnect",
         "cash_atoms",
+        "dead_man_ns",
         "groups",
         "holdings",
         "nonce",
@@ -170,6 +136,7 @@ class Account:
         "open_order_count",
         "portfolios",
         "tier",
+        "waiting",
     )
 
     def __init__(self, number: int, address: bytes, underlying_count: int, scenario_count: int) -> None:
@@ -180,6 +147,8 @@ class Account:
         self.tier = 0
         self.groups: dict[int, Group] = {}
         self.open_order_count = 0
+        self.dead_man_ns = self.cancel_on_disconnect = 0  # [TIMER-1]
+        self.waiting: dict[int, WaitingOrder] = {}
         self.holdings: list[dict[int, Position]] = [{} for _ in range(underlying_count)]
         self.portfolios = [Portfolio(scenario_count) for _ in range(underlying_count)]
 
@@ -360,8 +329,12 @@ class State:
         self.series_numbers: dict[tuple[int, int], int] = {}
         self.orders: dict[int, Order] = {}
         self.slots: dict[int, Order] = {}
-        self.freed_slots: list[int] = []
-        self.fresh_slot = 0
+        self.free_slots = SlotStack()
+        self.waiting: dict[int, WaitingOrder] = {}
+        self.waiting_slots: dict[int, WaitingOrder] = {}
+        self.free_waiting_slots = SlotStack()
+        self.ready: set[int] = set()  # ids of the waiting orders of [TRIG-5]
+        self.endings: list[tuple[int, int]] = []  # (order id, reason) in the present command, in order
         self.position_count = 0
         # House figures of [STATE-6].
         self.batch = self.deposit_cursor = self.deposited_atoms = self.withdrawn_atoms = 0
@@ -373,6 +346,7 @@ class State:
         self.withdrawals: list[tuple[bytes, int]] = []
         self.dirty_accounts: set[int] = set()
         self.dirty_slots: set[int] = set()
+        self.dirty_waiting_slots: set[int] = set()
         self.dirty_instruments: set[int] = set()
 
     def pay(self, account: Account, amount_atoms: int) -> None:
