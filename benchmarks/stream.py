@@ -34,6 +34,7 @@ def make_genesis(accounts: int, instruments: int) -> Genesis:
                 "option_tick_atoms": 50_000,
                 "perpetual_lots_per_unit": 1000,
                 "perpetual_tick_atoms": 2_500,
+                "funding_impact_lots": 100,
             }
         ],
         "limits": {
@@ -42,6 +43,7 @@ def make_genesis(accounts: int, instruments: int) -> Genesis:
             "positions": 1 << 17,
             "instruments": instruments,
             "series": SERIES,
+            "triggers": 1 << 10,
         },
         "parameters": {
             "observation_skew_ns": 2 * NS_PER_S,
@@ -54,9 +56,21 @@ def make_genesis(accounts: int, instruments: int) -> Genesis:
             "basis_shift_e6": 10_000,
             "confidence_threshold_e6": 950_000,
             "confidence_rate_e6": 50_000,
-            "taker_fee_e6": 300,
-            "maker_fee_e6": 100,
+            "option_band_e6": 1_000_000_000,
+            "futures_band_e6": 1_000_000_000,
+            "option_fee_cap_e6": 125_000,
+            "insurance_share_e6": 200_000,
+            "funding_cap_e9": 5_000_000,
+            "funding_deadband_e9": 250_000,
         },
+        "fee_tiers": [
+            {
+                "option_taker_e6": 300,
+                "option_maker_e6": 100,
+                "futures_taker_e6": 300,
+                "futures_maker_e6": 100,
+            }
+        ],
     }
     return parse_genesis(encode_genesis(document))
 

@@ -47,6 +47,7 @@ MAKER, TAKER, PAUPER, STRANGER = (make_key(name) for name in ("maker", "taker", 
 
 def make_genesis(**limits: int) -> Genesis:
     """A small venue of one underlying and one oracle."""
+    sizes = {"accounts": 16, "orders": 512, "positions": 256, "instruments": 16, "series": 8, "triggers": 64}
     document = {
         "version": 1,
         "chain_id": 31_337,
@@ -62,9 +63,10 @@ def make_genesis(**limits: int) -> Genesis:
                 "option_tick_atoms": 50_000,
                 "perpetual_lots_per_unit": 1000,
                 "perpetual_tick_atoms": 2_500,
+                "funding_impact_lots": 100,
             }
         ],
-        "limits": {"accounts": 16, "orders": 512, "positions": 256, "instruments": 16, "series": 8} | limits,
+        "limits": sizes | limits,
         "parameters": {
             "observation_skew_ns": 2 * NS_PER_S,
             "observation_age_ns_max": 60 * NS_PER_S,
@@ -76,9 +78,21 @@ def make_genesis(**limits: int) -> Genesis:
             "basis_shift_e6": 5_000,
             "confidence_threshold_e6": 900_000,
             "confidence_rate_e6": 10_000,
-            "taker_fee_e6": 300,
-            "maker_fee_e6": 100,
+            "option_band_e6": 1_000_000_000,
+            "futures_band_e6": 1_000_000_000,
+            "option_fee_cap_e6": 125_000,
+            "insurance_share_e6": 200_000,
+            "funding_cap_e9": 5_000_000,
+            "funding_deadband_e9": 250_000,
         },
+        "fee_tiers": [
+            {
+                "option_taker_e6": 300,
+                "option_maker_e6": 100,
+                "futures_taker_e6": 300,
+                "futures_maker_e6": 100,
+            }
+        ],
     }
     return parse_genesis(encode_genesis(document))
 

@@ -191,7 +191,7 @@ class AccountPayloads:
             "portfolio_margining_enabled": True,
             "cross_collateral_enabled": False,
             "locked_balance": 0.0,
-            "fees": self.describe_fees(),
+            "fees": self.describe_fees(0),
         }
 
     def describe_user(self, view: AccountView) -> dict[str, Any]:
@@ -206,12 +206,20 @@ class AccountPayloads:
             "self_trading_reject_mode": "reject_taker",
         }
 
-    def describe_fees(self) -> list[dict[str, Any]]:
-        """Return the fee rates by index and kind; the same for everyone."""
-        parameters = self.market.genesis.parameters
-        fees = {"maker": parameters["maker_fee_e6"] / E6, "taker": parameters["taker_fee_e6"] / E6}
+    def describe_fees(self, tier: int) -> list[dict[str, Any]]:
+        """Return the fee rates of a tier by index and kind; a negative rate is a rebate."""
+        rates = self.market.genesis.fee_tiers[tier]
         return [
-            {"index_name": name_index(underlying.name), "kind": kind, "value": {"default": fees}}
+            {
+                "index_name": name_index(underlying.name),
+                "kind": kind,
+                "value": {
+                    "default": {
+                        "maker": rates[f"{prefix}_maker_e6"] / E6,
+                        "taker": rates[f"{prefix}_taker_e6"] / E6,
+                    }
+                },
+            }
             for underlying in self.market.genesis.underlyings
-            for kind in ("option", "future")
+            for kind, prefix in (("option", "option"), ("future", "futures"))
         ]

@@ -109,6 +109,8 @@ class MarketPayloads:
         """Return an instrument's terms."""
         name, step = self.name_underlying(instrument), 1 / instrument.lots_per_unit
         parameters = self.genesis.parameters
+        prefix = "option" if instrument.kind in (InstrumentKind.CALL, InstrumentKind.PUT) else "futures"
+        rates = self.genesis.fee_tiers[0]
         state = views.read_instrument_state(self.engine, instrument.number).state
         payload = {
             "instrument_name": instrument.name,
@@ -129,8 +131,8 @@ class MarketPayloads:
             "contract_size": step,
             "tick_size": show_price(1, instrument),
             "tick_size_steps": [],
-            "maker_commission": parameters["maker_fee_e6"] / E6,
-            "taker_commission": parameters["taker_fee_e6"] / E6,
+            "maker_commission": rates[f"{prefix}_maker_e6"] / E6,
+            "taker_commission": rates[f"{prefix}_taker_e6"] / E6,
             "max_liquidation_commission": 0.0,
             "max_leverage": E6 // max(1, parameters["futures_initial_e6"]),
             "lots_per_unit": instrument.lots_per_unit,

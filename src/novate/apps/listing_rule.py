@@ -83,7 +83,7 @@ class ListingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """
 
     daily_count: int = 4
-    weekly_count: int = 4
+    weekly_count: int = 3
     monthly_count: int = 3
     quarterly_count: int = 4
     strikes_each_side: int = 4

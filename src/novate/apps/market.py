@@ -39,6 +39,7 @@ UNDERLYING_ROWS: dict[str, dict[str, Any]] = {
         "option_tick_atoms": 50_000,
         "perpetual_lots_per_unit": 1_000,
         "perpetual_tick_atoms": 2_500,
+        "funding_impact_lots": 100,
     },
     "ETH": {
         "name": "ETH",
@@ -47,6 +48,7 @@ UNDERLYING_ROWS: dict[str, dict[str, Any]] = {
         "option_tick_atoms": 20_000,
         "perpetual_lots_per_unit": 100,
         "perpetual_tick_atoms": 1_000,
+        "funding_impact_lots": 200,
     },
 }
 

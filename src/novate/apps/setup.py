@@ -18,9 +18,19 @@ MARGIN_PARAMETERS = {
     "basis_shift_e6": 3_000,
     "confidence_threshold_e6": 990_000,
     "confidence_rate_e6": 50_000,
-    "taker_fee_e6": 300,
-    "maker_fee_e6": 100,
+    "option_band_e6": 100_000,
+    "futures_band_e6": 30_000,
+    "option_fee_cap_e6": 125_000,
+    "insurance_share_e6": 200_000,
+    "funding_cap_e9": 5_000_000,
+    "funding_deadband_e9": 250_000,
 }
+# By tier: everybody begins in the first; the operator signs who is in another.
+FEE_TIERS = [
+    {"option_taker_e6": 300, "option_maker_e6": 100, "futures_taker_e6": 300, "futures_maker_e6": 100},
+    {"option_taker_e6": 250, "option_maker_e6": 50, "futures_taker_e6": 250, "futures_maker_e6": 0},
+    {"option_taker_e6": 200, "option_maker_e6": 0, "futures_taker_e6": 200, "futures_maker_e6": -50},
+]
 
 
 def round_up(count: int, spare: int) -> int:
@@ -48,11 +58,13 @@ def make_setup(
         "positions": round_up(128 * accounts, 0),
         "instruments": round_up(plan.instrument_count, 16),
         "series": round_up(plan.series_count, 8),
+        "triggers": round_up(16 * accounts, 0),
     }
     return VenueSetup(
         underlyings=plan.list_genesis_rows(),
         limits=limits,
         parameters=make_parameters(rate),
+        fee_tiers=FEE_TIERS,
         base_time_ns=plan.base_time_ns,
         rate=rate,
         chain_id=CHAIN_ID,

@@ -19,12 +19,13 @@ class VenueError(RuntimeError):
 class VenueSetup(msgspec.Struct, frozen=True, kw_only=True):
     """How to create a venue. `rate` is venue seconds per wall second; `base_time_ns` 0 means now.
 
-    `underlyings`, `limits` and `parameters` are those of the genesis file. [GENESIS-1]
+    `underlyings`, `limits`, `parameters` and `fee_tiers` are those of the genesis file. [GENESIS-1]
     """
 
     underlyings: list[dict[str, Any]]
     limits: dict[str, int]
     parameters: dict[str, int]
+    fee_tiers: list[dict[str, int]]
     base_time_ns: int = 0
     rate: float = 1.0
     chain_id: int = 31_337

@@ -41,6 +41,7 @@ def make_document(setup: VenueSetup, operator: str, oracles: list[str], settleme
         "underlyings": setup.underlyings,
         "limits": setup.limits,
         "parameters": setup.parameters,
+        "fee_tiers": setup.fee_tiers,
     }
 
 
