@@ -2,7 +2,7 @@
 
 For guides, tools and what-if questions: the numbers are those that the engine would reach with the same
 positions, marks and parameters, and no open orders. Law: MARGIN-1 to MARGIN-8, MARK-4, SCENARIO-2 to
-SCENARIO-6.
+SCENARIO-6, FUT-1, FUT-2.
 """
 
 from typing import Any, NamedTuple
@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from novate.protocol import margin, scenarios
-from novate.protocol.arithmetic import ONE_X48, div_ceil, mul_ratio_ceil_e6
+from novate.protocol.arithmetic import ONE_X48, div_ceil, div_floor, mul_ratio_ceil_e6
 from novate.protocol.generated.codes import InstrumentKind
-from novate.protocol.generated.constants import BASIS_COUNT, SCENARIO_COUNT
+from novate.protocol.generated.constants import BASIS_COUNT, E6, SCENARIO_COUNT
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 Record = Any
+LINEAR_KINDS = (InstrumentKind.PERPETUAL, InstrumentKind.FUTURE)
 
 
 class Series(NamedTuple):
@@ -47,7 +48,7 @@ class Valuation(NamedTuple):
 class MarginPreview(NamedTuple):
     """Requirements in atoms and what they are made of.
 
-    value      sum of marks of options, signed; a perpetual at its mark has none.
+    value      sum of marks of options, signed; perpetuals and futures at their marks have none.
     pnl        profit of the portfolio in each scenario, damped; `worst_scenario` is the least one's number.
     """
 
@@ -65,17 +66,23 @@ class MarginPreview(NamedTuple):
 
 
 def value_holding(holding: Holding, index_atoms: int, basis_shift_e6: int) -> Valuation:
-    """Return mark and rows of one lot. [MARK-4] [SCENARIO-4] [SCENARIO-6]
+    """Return mark and rows of one lot. [MARK-4] [SCENARIO-4] [SCENARIO-6] [FUT-2]
 
-    Errors     ValueError if an option has no series.
+    Errors     ValueError if an option or a future has no series.
     """
     row, basis_row = np.zeros(SCENARIO_COUNT, np.int64), np.zeros(BASIS_COUNT, np.int64)
     if holding.kind == InstrumentKind.PERPETUAL:
         mark = scenarios.compute_perpetual_row(index_atoms, holding.lots_per_unit, row, basis_row)
         return Valuation(int(mark), row, basis_row)
     if holding.series is None:
-        raise ValueError("an option must name its series")
+        raise ValueError("an option or a future must name its series")
     forward, svi, time_ns = holding.series
+    if holding.kind == InstrumentKind.FUTURE:
+        # A future's row is a perpetual's at the forward; unlike it, it moves with the basis.
+        mark = int(scenarios.compute_perpetual_row(forward, holding.lots_per_unit, row, basis_row))
+        for side, shift_e6 in enumerate((-basis_shift_e6, basis_shift_e6)):
+            basis_row[side] = div_floor(mark * shift_e6, E6)
+        return Valuation(mark, row, basis_row)
     volatility = scenarios.compute_option_total_volatility_x48(*svi, forward, holding.strike_atoms, ONE_X48)
     up, down = scenarios.compute_volatility_factors_x48(time_ns)
     floor = scenarios.compute_floor_volatility_x48(time_ns)
@@ -110,11 +117,14 @@ def preview_margin(holdings: list[Holding], index_atoms: int, parameters: Record
         mark, row, basis_row = value_holding(holding, index_atoms, int(parameters["basis_shift_e6"]))
         margin.add_position_effect(pnl, row, holding.lots)
         notional = div_ceil(index_atoms, holding.lots_per_unit)
-        margin.add_contingency(portfolio, int(holding.kind), holding.lots, 0, 0, notional, 1)
+        linear = holding.kind in LINEAR_KINDS
+        # A future counts as a perpetual does. [MARGIN-4]
+        kind = int(InstrumentKind.PERPETUAL if linear else holding.kind)
+        margin.add_contingency(portfolio, kind, holding.lots, 0, 0, notional, 1)
         if holding.series is not None:
             held = basis.setdefault(holding.series, np.zeros(BASIS_COUNT, np.int64))
             margin.add_basis_position(held, basis_row, holding.lots)
-            value += holding.lots * mark
+        value += 0 if linear else holding.lots * mark
     basis_atoms = sum(int(margin.compute_basis_held(held)) for held in basis.values())
     portfolio["basis_held_atoms"] = basis_atoms
     futures, short = int(portfolio["futures_held_atoms"]), int(portfolio["short_held_atoms"])

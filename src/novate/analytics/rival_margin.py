@@ -6,15 +6,13 @@ Sources: Deribit, "Portfolio Margin", "Linear Perpetual" and "private/pme/simula
 docs.deribit.com); Derive, StandardManager.sol and its main-net parameters (github.com/derivexyz/v2-core).
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from novate.analytics.black76 import CALL, compute_price
 from novate.analytics.greeks import compute_option_greeks
-
-Floats = NDArray[np.float64]
 
 LINEAR = 2  # A perpetual, beside CALL 0 and PUT 1.
 DAYS_PER_YEAR = 365
@@ -174,23 +172,32 @@ def shock_volatility(volatility: float, time_years: float, mode: int, rule: Deri
 
 
 def simulate(legs: list[Leg], move: float, mode: int, rule: DeribitParameters) -> float:
-    """Return the profit of a portfolio in one scenario. Futures move no further than the price range."""
-    profit = 0.0
-    for leg in legs:
-        own = float(np.clip(move, -PRICE_RANGE, PRICE_RANGE)) if leg.kind == LINEAR else move
-        volatility = shock_volatility(leg.volatility, leg.time_years, mode, rule)
-        profit += leg.size * (leg.value(leg.forward * (1.0 + own), volatility) - leg.mark)
-    return profit
+    """Return the profit of a portfolio in one scenario."""
+    return sum(
+        leg.size
+        * (
+            leg.value(
+                leg.forward * (1.0 + move), shock_volatility(leg.volatility, leg.time_years, mode, rule)
+            )
+            - leg.mark
+        )
+        for leg in legs
+    )
+
+
+def simulate_tail(legs: list[Leg], move: float, rule: DeribitParameters) -> float:
+    """Return a profit of the extended table: the fraction range / |move| of it, then dampened."""
+    return dampen(simulate(legs, move, 1, rule) * PRICE_RANGE / abs(move), move, rule.extended_dampener)
 
 
 def dampen(profit: float, move: float, dampener: float) -> float:
-    """Return a profit of the extended table: up to (|move| / range - 1) * dampener closer to zero."""
+    """Return a profit brought closer to zero by up to (|move| / range - 1) * dampener."""
     relief = (abs(move) / PRICE_RANGE - 1.0) * dampener
     return float(np.sign(profit)) * max(abs(profit) - relief, 0.0)
 
 
 def compute_roll_shock(legs: list[Leg], index: float, rule: DeribitParameters) -> float:
-    """Return the charge on the delta of each expiry: at least 1 % of its notional, more for far ones."""
+    """Return the charge on the net delta of each expiry: at least 1 % of its value, more for far ones."""
     total = 0.0
     for kind, years in sorted({(leg.kind == LINEAR, leg.time_years) for leg in legs}):
         delta = sum(
@@ -203,7 +210,7 @@ def compute_roll_shock(legs: list[Leg], index: float, rule: DeribitParameters) -
             for leg in legs
             if (leg.kind == LINEAR, leg.time_years) == (kind, years)
         )
-        total += abs(delta) * index * max(rule.roll_rate_min, rule.roll_rate_per_year * years)
+        total += abs(delta) * index * max(rule.roll_rate_min, math.expm1(rule.roll_rate_per_year * years))
     return total
 
 
@@ -213,14 +220,12 @@ def compute_deribit_portfolio(
     """Return Deribit's portfolio margin of one linear underlying without orders and without delta shock.
 
     27 scenarios of nine spot moves and three volatilities, 8 of the extended table, and the roll shock.
-    Delta shock begins at 20 million dollars of delta; the form of the dampener and the use of option deltas
-    in the roll shock are our reading, consistent with Deribit's published response but not fixed by it.
+    Delta shock begins at 20 million dollars of delta. Deribit's published response fixes the fractions of the
+    extended table and the roll rate of futures; the size of the dampener and the use of option deltas in the
+    roll shock are our reading, which it does not contradict.
     """
     cases = [(simulate(legs, float(x), mode, rule), float(x)) for x in MOVES for mode in (1, 0, -1)]
-    cases += [
-        (dampen(simulate(legs, float(x), 1, rule), float(x), rule.extended_dampener), float(x))
-        for x in TAIL_MOVES
-    ]
+    cases += [(simulate_tail(legs, float(x), rule), float(x)) for x in TAIL_MOVES]
     worst, move = min(cases)
     worst_case = max(-worst, 0.0)
     roll = compute_roll_shock(legs, index, rule)
@@ -228,6 +233,14 @@ def compute_deribit_portfolio(
     return PortfolioRequirement(total, total * rule.maintenance_factor, worst_case, move, roll)
 
 
-def compute_inverse_vector(size: float) -> Floats:
-    """Return the profits in coin of an inverse future in the nine spot moves, size in coin at its mark."""
-    return np.asarray(size * (1.0 - 1.0 / (1.0 + MOVES)))
+def compute_inverse_profit(size: float, move: float) -> float:
+    """Return the profit in coin of an inverse future in a move of either table, before dampening.
+
+    Its value in dollars is linear; the fraction of an extended move is taken in dollars and turned into coin
+    at the end of the price range. Size is in coin at the mark.
+    """
+    profit = size * (1.0 - 1.0 / (1.0 + move))
+    if abs(move) <= PRICE_RANGE * (1.0 + 1e-12):
+        return profit
+    edge = 1.0 + (PRICE_RANGE if move > 0.0 else -PRICE_RANGE)
+    return profit * PRICE_RANGE / abs(move) * (1.0 + move) / edge
