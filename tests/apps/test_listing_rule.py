@@ -1,6 +1,9 @@
 """Which expiries and strikes the listing rule asks for, on real dates and for any index. [LIST-1]"""
 
+import csv
+import gzip
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +23,10 @@ from novate.protocol.generated.codes import InstrumentKind
 from novate.protocol.generated.constants import E6, EXPIRY_AHEAD_NS_MAX, INDEX_ATOMS_MAX, NS_PER_DAY, NS_PER_S
 from novate.protocol.instrument import EXPIRY_TIME_OF_DAY_NS, InstrumentTerms, format_expiry
 
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "listing.md"
+CHAINS = sorted(
+    (Path(__file__).parents[3] / "shared/data/deribit_chain").glob("deribit_options_snapshot_*.gz")
+)
 RULE = ListingRule()
 BTC = IndexPrice(0, 63_900 * E6, 10**6 * E6)
 ETH = IndexPrice(1, 1_880 * E6, 150_000 * E6)
@@ -96,6 +103,49 @@ def test_an_index_on_a_strike_has_strikes_on_both_sides() -> None:
     assert (58, 59, 60, 61, 62) == tuple(
         strike // (1_000 * E6) for strike in listing_rule.list_strikes(IndexPrice(0, 60_000 * E6), bands, 2)
     )
+
+
+def test_the_guide_shows_what_the_rule_gives() -> None:
+    """The guide's example is computed: expiries, labels, futures, strikes and the number of instruments."""
+    time_ns = parse_ns("2026-02-05T21:29:00")
+    rows = []
+    for expiry_ns, label in listing_rule.list_expiries(time_ns, RULE):
+        bands = listing_rule.choose_bands(time_ns, expiry_ns, RULE)
+        ladder = listing_rule.list_strikes(BTC, bands, RULE.strikes_each_side)
+        strikes = ", ".join(str(strike // (1_000 * E6)) for strike in ladder)
+        future = "yes" if label >= Label.MONTHLY else "no"
+        rows.append(f"| {format_expiry(expiry_ns)} | {label.name.lower()} | {future} | {strikes} |")
+    guide = GUIDE.read_text()
+    assert rows == [line for line in guide.splitlines() if "26 |" in line]
+    listed = listing_rule.list_wanted(time_ns, [BTC], RULE)
+    fallen = [
+        len(
+            listing_rule.list_missing(
+                time_ns, [IndexPrice(0, BTC.index_atoms * left // 10)], RULE, listed, 9_999
+            )
+        )
+        for left in (9, 8)
+    ]
+    assert f"that is {len(listed)} instruments" in guide
+    assert (
+        f"A fall of 10 % in the example adds {fallen[0]} instruments, one of 20 % adds {fallen[1]}" in guide
+    )
+
+
+@pytest.mark.skipif(not CHAINS, reason="needs ../shared/data/deribit_chain, which a clone does not have")
+def test_real_chains_have_every_expiry_of_the_rule() -> None:
+    """Ten real chains have each expiry asked for, and others only on the morning of a quarterly expiry."""
+    assert len(CHAINS) == 10
+    for path in CHAINS:
+        with gzip.open(path, "rt", newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        time_ns = parse_ns(max(row["timestamp"] for row in rows)[:19])
+        real = {parse_ns(row["expiry_datetime"][:19]) for row in rows}
+        expiries = listing_rule.list_expiries(time_ns, RULE)
+        asked = {expiry.expiry_ns for expiry in expiries}
+        assert asked <= real
+        is_quarterly_morning = expiries[0].label == Label.QUARTERLY
+        assert (2 if is_quarterly_morning else 0) == len({each for each in real if each > time_ns} - asked)
 
 
 def test_strikes_above_the_underlying_limit_are_left_out() -> None:
