@@ -26,7 +26,7 @@ ACCOUNTS_MAX = 1 << 20
 INTEGER = re.compile(r"-?[0-9]{1,18}")
 DECIMAL = re.compile(r"([0-9]{1,13})(?:\.([0-9]{1,6}))?")
 INSTRUMENT = re.compile(
-    r"[A-Z0-9]{1,12}_USDC-(PERPETUAL|[0-9]{1,2}[A-Z]{3}[0-9]{2}(T[0-9]{4}([0-9]{2})?)?"
+    r"[0-9A-Z]{1,12}_USDC-(PERPETUAL|[0-9]{1,2}[A-Z]{3}[0-9]{2}(T[0-9]{4}([0-9]{2})?)?"
     r"(-[0-9]{1,8}(d[0-9]{1,6})?-[CP])?)"
 )
 
