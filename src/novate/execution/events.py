@@ -24,6 +24,7 @@ def emit(w: World, kind: int) -> Record:
     event["side"] = 0
     event["price_ticks"] = 0
     event["lots"] = 0
+    event["visible_lots"] = 0
     event["maker_account"] = 0
     event["maker_order_id"] = 0
     event["amount_atoms"] = 0
@@ -39,3 +40,18 @@ def emit_result(w: World, code: Code, account: int, order_id: int) -> None:
     event["code"] = code
     event["account"] = account
     event["order_id"] = order_id
+
+
+@kernel_inner
+def emit_order(w: World, kind: int, order: Record, lots: int, visible_lots: int, reason: int) -> Record:
+    """Append an event that tells of one order, open, waiting or in flight, and return its record."""
+    event = emit(w, kind)
+    event["account"] = order["account"]
+    event["order_id"] = order["order_id"]
+    event["instrument"] = order["instrument"]
+    event["side"] = order["side"]
+    event["price_ticks"] = order["price_ticks"]
+    event["lots"] = lots
+    event["visible_lots"] = visible_lots
+    event["reason"] = reason
+    return event

@@ -1,14 +1,16 @@
-"""Positions, portfolios and orders of an account: every change to what it holds or has open passes through
-here.
+"""Positions and portfolios of an account: every change to what it holds or has open passes through here.
 
 Each step takes away a position's old contribution to the portfolio's sums and adds the new one, so an order
 costs the same whatever the account already has. Uses the law's leaves of margin and novation.
 """
 
-from novate.execution.order_book import append_order, find_slot, put_slot, remove_entry, unlink_order
+from typing import Any
+
+from novate.execution.group_margin import change_quote_lots, gather_effects, gather_portfolio
+from novate.execution.order_book import find_slot, put_slot, remove_entry
 from novate.execution.tables import NONE, World
 from novate.kernel import kernel, kernel_inner
-from novate.protocol.generated.codes import InstrumentKind, Side
+from novate.protocol.generated.codes import Side
 from novate.protocol.margin import (
     add_basis_order,
     add_basis_position,
@@ -17,10 +19,15 @@ from novate.protocol.margin import (
     add_position_effect,
     compute_basis_held,
     compute_basis_worst,
+    compute_initial_if_filled,
     compute_initial_margin,
+    compute_initial_with_order,
+    compute_open_cost,
     compute_order_base,
 )
-from novate.protocol.novation import apply_trade
+from novate.protocol.novation import apply_trade, is_linear
+
+Record = Any
 
 
 @kernel_inner
@@ -58,6 +65,7 @@ def open_position(w: World, account: int, instrument: int) -> int:
     position["cost_atoms"] = 0
     position["open_buy_lots"] = 0
     position["open_sell_lots"] = 0
+    position["quote_lots"] = 0
     first = w.accounts[account]["first_position"]
     position["next_in_account"] = first
     position["prev_in_account"] = NONE
@@ -73,6 +81,8 @@ def release_position(w: World, slot: int) -> None:
     """Free a position record that holds nothing and has nothing open. [NOVATE-5]"""
     position = w.positions[slot]
     if position["lots"] != 0 or position["open_buy_lots"] != 0 or position["open_sell_lots"] != 0:
+        return
+    if position["quote_lots"] != 0:
         return
     assert position["cost_atoms"] == 0  # Invariant [NOVATE-2]: no lots, no cost.
     account = position["account"]
@@ -108,14 +118,18 @@ def add_position_sums(w: World, slot: int, sign: int) -> None:
 
 
 @kernel_inner
-def change_open_lots(w: World, slot: int, side: int, price_ticks: int, lots: int) -> None:
-    """Add `lots` open lots (negative: remove them) at a price to a position's account. [MARGIN-3] to
-    [MARGIN-7]
+def change_open_lots(w: World, slot: int, side: int, price_ticks: int, lots: int, group: int) -> None:
+    """Add `lots` open lots (negative: remove them) at a price to a position's account, or to one of its
+    groups of quotes. [MARGIN-3] to [MARGIN-7] [QUOTE-4]
     """
     position = w.positions[slot]
     account, number = position["account"], position["instrument"]
     instrument = w.instruments[number]
     underlying, series = instrument["underlying"], instrument["series"]
+    if group != 0:
+        position["quote_lots"] += lots
+        change_quote_lots(w, account, group, underlying, side, lots)
+        return
     direction = get_direction(side)
     add_position_sums(w, slot, -1)
     if side == Side.BUY:
@@ -125,10 +139,11 @@ def change_open_lots(w: World, slot: int, side: int, price_ticks: int, lots: int
     add_position_sums(w, slot, 1)
     limit_atoms = price_ticks * instrument["tick_atoms"]
     base = compute_order_base(direction, instrument["mark_atoms"], limit_atoms, instrument["taker_fee_atoms"])
+    portfolio = w.portfolios[account, underlying]
+    portfolio["open_cost_atoms"] += compute_open_cost(base, lots)
     add_order_effect(w.effects[account, underlying], w.rows[number], direction, base, lots)
     if series != NONE:
         held, opened = w.basis_held[account, series], w.basis_open[account, series]
-        portfolio = w.portfolios[account, underlying]
         portfolio["basis_worst_atoms"] -= compute_basis_worst(held, opened)
         add_basis_order(opened, w.basis_rows[number], direction, lots)
         portfolio["basis_worst_atoms"] += compute_basis_worst(held, opened)
@@ -142,8 +157,8 @@ def add_held_lots(w: World, account: int, number: int, lots: int, cost_atoms: in
     portfolio = w.portfolios[account, underlying]
     value_atoms = lots * instrument["mark_atoms"]
     portfolio["value_atoms"] += value_atoms
-    if instrument["kind"] == InstrumentKind.PERPETUAL:
-        portfolio["perpetual_value_atoms"] += value_atoms
+    if is_linear(instrument["kind"]):
+        portfolio["linear_value_atoms"] += value_atoms
         portfolio["cost_atoms"] += cost_atoms
     add_position_effect(w.pnl[account, underlying], w.rows[number], lots)
     if series != NONE:
@@ -170,64 +185,9 @@ def trade_position(w: World, slot: int, direction: int, lots: int, price_ticks: 
     add_held_lots(w, account, number, direction * lots, position["cost_atoms"] - cost_before)
 
 
-@kernel_inner
-def add_resting_order(w: World, slot: int) -> None:
-    """Enter an order whose record is filled in: book, account list, id table and open-order sums."""
-    order = w.orders[slot]
-    account = w.accounts[order["account"]]
-    first = account["first_order"]
-    order["next_in_account"] = first
-    order["prev_in_account"] = NONE
-    if first != NONE:
-        w.orders[first]["prev_in_account"] = slot
-    account["first_order"] = slot
-    account["open_order_count"] += 1
-    order["dirty"] = 1
-    put_slot(w.order_entries, order["order_id"], slot)
-    append_order(w, slot)
-    change_open_lots(w, order["position"], order["side"], order["price_ticks"], order["lots"])
-
-
-@kernel_inner
-def take_order_slot(w: World) -> int:
-    """Take a slot from the top of the stack. [MATCH-9]"""
-    house = w.house[0]
-    house["free_order_count"] -= 1
-    slot = w.free_orders[house["free_order_count"]]
-    house["order_high"] = max(house["order_high"], slot + 1)
-    return int(slot)
-
-
-@kernel_inner
-def remove_order(w: World, slot: int) -> None:
-    """End an order: take what is left of it out of the book and the sums, and free its slot.
-
-    Its position record stays, even if empty: the caller releases it when the step is complete.
-    """
-    order = w.orders[slot]
-    unlink_order(w, slot)
-    if order["lots"] > 0:
-        change_open_lots(w, order["position"], order["side"], order["price_ticks"], -order["lots"])
-    account = w.accounts[order["account"]]
-    following, previous = order["next_in_account"], order["prev_in_account"]
-    if previous == NONE:
-        account["first_order"] = following
-    else:
-        w.orders[previous]["next_in_account"] = following
-    if following != NONE:
-        w.orders[following]["prev_in_account"] = previous
-    account["open_order_count"] -= 1
-    remove_entry(w.order_entries, order["order_id"])
-    order["order_id"] = 0
-    order["dirty"] = 1
-    house = w.house[0]
-    w.free_orders[house["free_order_count"]] = slot
-    house["free_order_count"] += 1
-
-
 @kernel
 def compute_equity(w: World, account: int) -> int:
-    """Return cash plus the value of positions less the entry value of perpetuals. [MARGIN-2]"""
+    """Return cash plus the value of positions less the entry value of perpetuals and futures. [MARGIN-2]"""
     equity = w.accounts[account]["cash_atoms"]
     for u in range(w.markets.shape[0]):
         equity += w.portfolios[account, u]["value_atoms"] - w.portfolios[account, u]["cost_atoms"]
@@ -236,10 +196,10 @@ def compute_equity(w: World, account: int) -> int:
 
 @kernel
 def compute_unrealised(w: World, account: int) -> int:
-    """Return the unrealised profit of perpetuals over all underlyings. [MARGIN-2]"""
+    """Return the unrealised profit of perpetuals and futures over all underlyings. [MARGIN-2]"""
     total = 0
     for u in range(w.markets.shape[0]):
-        total += w.portfolios[account, u]["perpetual_value_atoms"] - w.portfolios[account, u]["cost_atoms"]
+        total += w.portfolios[account, u]["linear_value_atoms"] - w.portfolios[account, u]["cost_atoms"]
     return total
 
 
@@ -250,10 +210,80 @@ def compute_account_initial(w: World, account: int, except_underlying: int) -> i
     for u in range(w.markets.shape[0]):
         if u != except_underlying and w.portfolios[account, u]["gross_lots"] > 0:
             total += compute_initial_margin(
-                w.portfolios[account, u],
+                gather_portfolio(w, account, u),
                 w.pnl[account, u],
-                w.effects[account, u],
+                gather_effects(w, account, u),
                 w.markets[u]["confidence_e6"],
                 w.parameters[0],
             )
     return total
+
+
+@kernel_inner
+def get_lots(w: World, slot: int) -> tuple[int, int, int]:
+    """Return lots held, open buys and open sells of a position record; zeros for NONE."""
+    if slot == NONE:
+        return 0, 0, 0
+    position = w.positions[slot]
+    return int(position["lots"]), int(position["open_buy_lots"]), int(position["open_sell_lots"])
+
+
+@kernel_inner
+def compute_initial_with_draft(w: World, order: Record) -> int:
+    """Return the account's initial margin with the draft open at its full size. [MARGIN-8]"""
+    account, number = order["account"], order["instrument"]
+    instrument = w.instruments[number]
+    underlying = instrument["underlying"]
+    held, buys, sells = get_lots(w, find_position(w, account, number))
+    series = max(instrument["series"], 0)  # A perpetual's basis rows are zero, any series' vectors will do.
+    total = compute_account_initial(w, account, underlying)
+    return total + compute_initial_with_order(
+        gather_portfolio(w, account, underlying),
+        w.pnl[account, underlying],
+        gather_effects(w, account, underlying),
+        w.basis_held[account, series],
+        w.basis_open[account, series],
+        instrument,
+        w.rows[number],
+        w.basis_rows[number],
+        held,
+        buys,
+        sells,
+        get_direction(order["side"]),
+        order["price_ticks"] * instrument["tick_atoms"],
+        order["lots"],
+        w.markets[underlying]["confidence_e6"],
+        w.parameters[0],
+    )
+
+
+@kernel_inner
+def compute_surplus_if_filled(w: World, order: Record) -> int:
+    """Return the account's equity less its initial margin if the draft were filled completely at its limit.
+    [MARGIN-12]
+    """
+    account, number, lots = order["account"], order["instrument"], order["lots"]
+    instrument = w.instruments[number]
+    underlying, direction = instrument["underlying"], get_direction(order["side"])
+    held, buys, sells = get_lots(w, find_position(w, account, number))
+    series = max(instrument["series"], 0)  # As in compute_initial_with_draft.
+    limit_atoms = order["price_ticks"] * instrument["tick_atoms"]
+    base = compute_order_base(direction, instrument["mark_atoms"], limit_atoms, instrument["taker_fee_atoms"])
+    total = compute_account_initial(w, account, underlying)
+    total += compute_initial_if_filled(
+        gather_portfolio(w, account, underlying),
+        w.pnl[account, underlying],
+        gather_effects(w, account, underlying),
+        w.basis_held[account, series],
+        w.basis_open[account, series],
+        instrument,
+        w.rows[number],
+        w.basis_rows[number],
+        held,
+        buys,
+        sells,
+        direction * lots,
+        w.markets[underlying]["confidence_e6"],
+        w.parameters[0],
+    )
+    return int(compute_equity(w, account) + lots * base - total)

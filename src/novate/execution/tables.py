@@ -49,8 +49,10 @@ WAITING = integers(
 GROUP = integers(
     "underlying", "window_ns", "frozen_ns", "quantity_limit_lots", "delta_limit_atoms", "vega_limit_atoms",
     "window_start_ns", "filled_lots", "filled_delta_atoms", "filled_vega_atoms", "frozen_until_ns",
-    "quote_count", "open_lots", "open_sell_lots", "stale",
+    "quote_count", "open_lots", "open_sell_lots", "notional_atoms", "stale",
 )  # fmt: skip
+# A quote as the margin of its group sees it: `base_atoms` is what y[s] has in every scenario.
+QUOTE = integers("instrument", "direction", "base_atoms", "lots")
 LEVEL = integers("key", "head", "tail", "lots", "count")
 ENTRY = integers("key", "slot")
 INSTRUMENT = integers(
@@ -88,6 +90,7 @@ HOUSE = integers(
     "free_waiting_count",
     "waiting_high",
     "ready_count",
+    "due_count",
 )
 
 
@@ -122,8 +125,15 @@ class World(NamedTuple):
     waiting: Array  # WAITING[W]
     waiting_entries: Array  # ENTRY, open addressing
     free_waiting: Array  # int64[W], a stack
+    ready: Array  # int64[W], a heap of the ids of waiting orders whose parent has been filled
+    due: Array  # int64[2 max(O, W)], heaps on top of each other: ids that sweeps have still to visit
     groups: Array  # GROUP[A, 4]
     group_effects: Array  # int64[A, 4, 34], O_g of the 32 scenarios, then O0_g and G_g
+    group_quotes: Array  # QUOTE[open orders of an account], scratch of one group
+    heap: Array  # int64[2, open orders of an account], scratch: value and lots of a group's quotes
+    gathered: Array  # PORTFOLIO[1], scratch: a portfolio with its groups of quotes
+    gathered_effects: Array  # int64[32], scratch: O with its groups of quotes
+    quote_slots: Array  # int64[2 I], scratch: the open quotes of one group by instrument and side
     levels: Array  # LEVEL, open addressing by (instrument, side, ticks)
     bitmap_low: Array  # int64[2 I, 4096]
     bitmap_high: Array  # int64[2 I, 64]
@@ -178,8 +188,15 @@ def make_world(genesis: Genesis) -> World:
         waiting=np.zeros(waiting, WAITING),
         waiting_entries=np.zeros(count_slots(waiting), ENTRY),
         free_waiting=np.arange(waiting - 1, -1, -1, dtype=np.int64),
+        ready=np.zeros(waiting, np.int64),
+        due=np.zeros(2 * max(orders, waiting), np.int64),
         groups=np.zeros((accounts, constants.GROUP_COUNT), GROUP),
         group_effects=np.zeros((accounts, constants.GROUP_COUNT, GROUP_EFFECT_COUNT), np.int64),
+        group_quotes=np.zeros(constants.OPEN_ORDER_COUNT_MAX, QUOTE),
+        heap=np.zeros((2, constants.OPEN_ORDER_COUNT_MAX), np.int64),
+        gathered=np.zeros(1, PORTFOLIO),
+        gathered_effects=np.zeros(constants.SCENARIO_COUNT, np.int64),
+        quote_slots=np.full(2 * instruments, NONE, np.int64),
         levels=np.zeros(count_slots(orders), LEVEL),
         bitmap_low=np.zeros((2 * instruments, BITMAP_LOW_WORDS), np.int64),
         bitmap_high=np.zeros((2 * instruments, BITMAP_HIGH_WORDS), np.int64),

@@ -1,8 +1,8 @@
 """Margin: the scenario fold, open orders at their exact worst, contingencies, and the two requirements.
 
 One portfolio is one account in one underlying: two vectors of 32 numbers and a record of sums. Every
-function takes the few leaves one step touches. Implements [MARGIN-1] to [MARGIN-10]; docs/law/margin.md has
-the formulas, docs/law/units.md the bit budget.
+function takes the few leaves one step touches. Implements [MARGIN-1] to [MARGIN-10] and [MARGIN-12];
+docs/law/margin.md has the formulas, docs/law/units.md the bit budget.
 """
 
 from typing import Any
@@ -11,8 +11,8 @@ import numpy as np
 
 from novate.kernel import kernel
 from novate.protocol.arithmetic import mul_ratio_ceil_e6
-from novate.protocol.generated.codes import InstrumentKind
 from novate.protocol.generated.constants import BASIS_COUNT, SCENARIO_COUNT
+from novate.protocol.novation import is_linear
 
 Record = Any
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -22,9 +22,11 @@ MAINTENANCE_SCAN_E6 = 800_000
 PORTFOLIO = np.dtype(
     [
         ("value_atoms", np.int64),  # sum of q * M
-        ("cost_atoms", np.int64),  # sum of perpetual entry values
-        ("perpetual_value_atoms", np.int64),  # sum of q * M over perpetuals
-        ("gross_lots", np.int64),  # sum of |q| + open lots
+        ("cost_atoms", np.int64),  # sum of entry values of perpetuals and futures
+        ("linear_value_atoms", np.int64),  # sum of q * M over perpetuals and futures
+        ("open_cost_atoms", np.int64),  # O0, what the fills of open orders alone cost
+        ("gross_lots", np.int64),  # sum of |q| + open lots, protected quotes included
+        ("quote_lots", np.int64),  # open lots of protected quotes
         ("futures_worst_atoms", np.int64),
         ("futures_held_atoms", np.int64),
         ("short_worst_atoms", np.int64),
@@ -44,6 +46,16 @@ def compute_order_base(direction: int, mark_atoms: int, limit_atoms: int, fee_at
     Law        [MARGIN-3]
     """
     return direction * (mark_atoms - limit_atoms) - fee_atoms
+
+
+@kernel
+def compute_open_cost(base_atoms: int, lots: int) -> int:
+    """Return what `lots` open lots (negative: removed) add to O0: the effect with R = 0.
+
+    Range      |base| < 2**38, |lots| <= 2**24. Exact.
+    Law        [MARGIN-3]
+    """
+    return lots * min(0, base_atoms)
 
 
 @kernel
@@ -67,9 +79,9 @@ def add_position_effect(pnl: Array, row: Array, lots: int) -> None:
 
 
 @kernel
-def compute_scan(pnl: Array, orders: Array) -> int:
-    """Return max(0, -min over s of (P[s] + O[s])). [MARGIN-8]"""
-    worst = 0
+def compute_scan(pnl: Array, orders: Array, open_cost_atoms: int) -> int:
+    """Return max(0, -min over s of (P[s] + O[s]), -O0). [MARGIN-8]"""
+    worst = min(0, open_cost_atoms)
     for s in range(SCENARIO_COUNT):
         worst = min(worst, pnl[s] + orders[s])
     return -worst
@@ -77,13 +89,30 @@ def compute_scan(pnl: Array, orders: Array) -> int:
 
 @kernel
 def compute_scan_with_order(
-    pnl: Array, orders: Array, row: Array, direction: int, base_atoms: int, lots: int
+    pnl: Array,
+    orders: Array,
+    open_cost_atoms: int,
+    row: Array,
+    direction: int,
+    base_atoms: int,
+    lots: int,
 ) -> int:
     """Return the scan as if one more order were open, without touching the vectors. [MARGIN-8]"""
-    worst = 0
+    worst = min(0, open_cost_atoms + compute_open_cost(base_atoms, lots))
     for s in range(SCENARIO_COUNT):
         y = min(direction * row[s] + base_atoms, 0)
         worst = min(worst, pnl[s] + orders[s] + lots * y)
+    return -worst
+
+
+@kernel
+def compute_scan_if_filled(
+    pnl: Array, orders: Array, open_cost_atoms: int, row: Array, signed_lots: int
+) -> int:
+    """Return the scan as if `signed_lots` more lots were held, without touching the vectors. [MARGIN-12]"""
+    worst = min(0, open_cost_atoms)
+    for s in range(SCENARIO_COUNT):
+        worst = min(worst, pnl[s] + orders[s] + signed_lots * row[s])
     return -worst
 
 
@@ -120,7 +149,7 @@ def add_contingency(
     worst_atoms = compute_worst_lots(lots, open_buy_lots, open_sell_lots) * notional_atoms
     portfolio["gross_worst_atoms"] += sign * worst_atoms
     portfolio["gross_lots"] += sign * (abs(lots) + open_buy_lots + open_sell_lots)
-    if kind == InstrumentKind.PERPETUAL:
+    if is_linear(kind):
         portfolio["futures_worst_atoms"] += sign * worst_atoms
         portfolio["futures_held_atoms"] += sign * abs(lots) * notional_atoms
     else:
@@ -191,7 +220,7 @@ def compute_initial_margin(
 ) -> int:
     """Return the initial requirement of one portfolio as it stands. Rounding up. [MARGIN-8]"""
     return compute_initial_from(
-        compute_scan(pnl, orders),
+        compute_scan(pnl, orders, portfolio["open_cost_atoms"]),
         portfolio["futures_worst_atoms"],
         portfolio["short_worst_atoms"],
         portfolio["basis_worst_atoms"],
@@ -232,7 +261,7 @@ def compute_initial_with_order(
     """Return the initial requirement of one portfolio as if one more order were open at its full size.
 
     `instrument` holds kind, series and the marks; `held` and `opened` are the series' basis vectors (ignored
-    for a perpetual). Nothing is written.
+    for a perpetual, whose basis row is zero). Nothing is written.
 
     Rounding   up: against the account.
     Law        [MARGIN-8]
@@ -240,7 +269,7 @@ def compute_initial_with_order(
     kind = instrument["kind"]
     notional = instrument["notional_atoms"]
     base = compute_order_base(direction, instrument["mark_atoms"], limit_atoms, instrument["taker_fee_atoms"])
-    scan = compute_scan_with_order(pnl, orders, row, direction, base, lots)
+    scan = compute_scan_with_order(pnl, orders, portfolio["open_cost_atoms"], row, direction, base, lots)
     buys = open_buy_lots + (lots if direction > 0 else 0)
     sells = open_sell_lots + (lots if direction < 0 else 0)
     growth = compute_worst_lots(position_lots, buys, sells)
@@ -248,13 +277,57 @@ def compute_initial_with_order(
     futures = portfolio["futures_worst_atoms"]
     short = portfolio["short_worst_atoms"]
     basis = portfolio["basis_worst_atoms"]
-    if kind == InstrumentKind.PERPETUAL:
+    if is_linear(kind):
         futures += growth
     else:
         short += (max(0, sells - position_lots) - max(0, open_sell_lots - position_lots)) * notional
-        worst = 0
-        for j in range(BASIS_COUNT):
-            worst = min(worst, held[j] + opened[j] + lots * min(direction * basis_row[j], 0))
-        basis += -worst - compute_basis_worst(held, opened)
+    worst = 0
+    for j in range(BASIS_COUNT):
+        worst = min(worst, held[j] + opened[j] + lots * min(direction * basis_row[j], 0))
+    basis += -worst - compute_basis_worst(held, opened)
+    gross = portfolio["gross_worst_atoms"] + growth
+    return compute_initial_from(scan, futures, short, basis, gross, confidence_e6, parameters)
+
+
+@kernel
+def compute_initial_if_filled(
+    portfolio: Record,
+    pnl: Array,
+    orders: Array,
+    held: Array,
+    opened: Array,
+    instrument: Record,
+    row: Array,
+    basis_row: Array,
+    position_lots: int,
+    open_buy_lots: int,
+    open_sell_lots: int,
+    signed_lots: int,
+    confidence_e6: int,
+    parameters: Record,
+) -> int:
+    """Return the initial requirement of one portfolio as if `signed_lots` more were held and nothing new
+    open.
+
+    Arguments as `compute_initial_with_order`. Nothing is written.
+
+    Rounding   up: against the account.
+    Law        [MARGIN-12]
+    """
+    notional = instrument["notional_atoms"]
+    after = position_lots + signed_lots
+    growth = compute_worst_lots(after, open_buy_lots, open_sell_lots)
+    growth = (growth - compute_worst_lots(position_lots, open_buy_lots, open_sell_lots)) * notional
+    futures = portfolio["futures_worst_atoms"]
+    short = portfolio["short_worst_atoms"]
+    if is_linear(instrument["kind"]):
+        futures += growth
+    else:
+        short += (max(0, open_sell_lots - after) - max(0, open_sell_lots - position_lots)) * notional
+    worst = 0
+    for j in range(BASIS_COUNT):
+        worst = min(worst, held[j] + opened[j] + signed_lots * basis_row[j])
+    basis = portfolio["basis_worst_atoms"] - worst - compute_basis_worst(held, opened)
+    scan = compute_scan_if_filled(pnl, orders, portfolio["open_cost_atoms"], row, signed_lots)
     gross = portfolio["gross_worst_atoms"] + growth
     return compute_initial_from(scan, futures, short, basis, gross, confidence_e6, parameters)

@@ -1,0 +1,35 @@
+"""Fees of a fill by the tiers of its two accounts, and where they go. Implements [NOVATE-4] and [TIER-1]."""
+
+from novate.execution.tables import World
+from novate.kernel import kernel_inner
+from novate.protocol.arithmetic import mul_ratio_floor_e6
+from novate.protocol.novation import compute_maker_fee_atoms, compute_taker_fee_atoms, is_linear
+
+
+@kernel_inner
+def compute_fees(
+    w: World, number: int, taker_account: int, maker_account: int, price_ticks: int
+) -> tuple[int, int]:
+    """Return the taker's and the maker's fee for one lot in atoms; the maker's may be a rebate. [NOVATE-4]"""
+    instrument = w.instruments[number]
+    kind, notional = instrument["kind"], instrument["notional_atoms"]
+    value_atoms = price_ticks * instrument["tick_atoms"]
+    taker = w.fee_tiers[w.accounts[taker_account]["tier"]]
+    maker = w.fee_tiers[w.accounts[maker_account]["tier"]]
+    taker_rate, maker_rate = taker["option_taker_e6"], maker["option_maker_e6"]
+    if is_linear(kind):
+        taker_rate, maker_rate = taker["futures_taker_e6"], maker["futures_maker_e6"]
+    cap = w.parameters[0]["option_fee_cap_e6"]
+    taker_fee = compute_taker_fee_atoms(kind, notional, value_atoms, taker_rate, cap)
+    maker_fee = compute_maker_fee_atoms(kind, notional, value_atoms, maker_rate, cap, taker_fee)
+    return taker_fee, maker_fee
+
+
+@kernel_inner
+def credit_fees(w: World, total_atoms: int) -> None:
+    """Share a fill's fees, rebate deducted, between the insurance fund and the house. [NOVATE-4]"""
+    assert total_atoms >= 0  # Invariant [NOVATE-4]: a rebate never exceeds what the taker pays.
+    house = w.house[0]
+    insurance = mul_ratio_floor_e6(total_atoms, w.parameters[0]["insurance_share_e6"])
+    house["insurance_atoms"] += insurance
+    house["fees_atoms"] += total_atoms - insurance

@@ -1,0 +1,134 @@
+"""Margin of protected quotes: each group's worst window, found again only when it is asked for.
+
+A quote or a fill of a group marks it stale; the sums of an account that has quotes are then gathered into
+scratch records, so that the law's leaves see one portfolio. Implements [MARGIN-13] and [QUOTE-4].
+"""
+
+from typing import Any
+
+from novate.execution.tables import NONE, Array, World
+from novate.kernel import kernel_inner
+from novate.protocol.generated.codes import Side
+from novate.protocol.generated.constants import BASIS_COUNT, GROUP_COUNT, SCENARIO_COUNT
+from novate.protocol.margin import compute_order_base
+from novate.protocol.quote_margin import compute_protected_worst
+
+Record = Any
+
+OPEN_COST = SCENARIO_COUNT  # Places of O0_g and G_g behind the 32 scenarios of a group's effects.
+BASIS = SCENARIO_COUNT + 1
+
+
+@kernel_inner
+def compute_window_lots(group: Record) -> int:
+    """Return how many lots the group's limit leaves as its counts stand. [MARGIN-13]"""
+    return int(max(0, group["quantity_limit_lots"] - group["filled_lots"]))
+
+
+@kernel_inner
+def collect_quotes(w: World, account: int, number: int) -> int:
+    """Write the open quotes of a group into `group_quotes`, note the notional of a lot, and return how many
+    there are.
+    """
+    count = 0
+    slot = w.accounts[account]["first_order"]
+    while slot != NONE:
+        order = w.orders[slot]
+        if order["group"] == number:
+            instrument = w.instruments[order["instrument"]]
+            direction = 1 if order["side"] == Side.BUY else -1
+            quote = w.group_quotes[count]
+            quote["instrument"] = order["instrument"]
+            quote["direction"] = direction
+            quote["lots"] = order["lots"]
+            limit_atoms = order["price_ticks"] * instrument["tick_atoms"]
+            quote["base_atoms"] = compute_order_base(
+                direction, instrument["mark_atoms"], limit_atoms, instrument["taker_fee_atoms"]
+            )
+            w.groups[account, number - 1]["notional_atoms"] = instrument["notional_atoms"]
+            count += 1
+        slot = order["next_in_account"]
+    return count
+
+
+@kernel_inner
+def compute_group_effect(w: World, count: int, column: int, limit_lots: int) -> int:
+    """Return O_g of one scenario, or O0_g or G_g, of the collected quotes."""
+    for k in range(count):
+        quote = w.group_quotes[k]
+        direction, number = quote["direction"], quote["instrument"]
+        value = quote["base_atoms"]
+        if column < SCENARIO_COUNT:
+            value += direction * w.rows[number, column]
+        elif column == BASIS:
+            value = 0
+            for j in range(BASIS_COUNT):
+                value = min(value, direction * w.basis_rows[number, j])
+        w.heap[0, k] = value
+        w.heap[1, k] = quote["lots"]
+    return compute_protected_worst(w.heap[0], w.heap[1], count, limit_lots)
+
+
+@kernel_inner
+def refresh_group(w: World, account: int, number: int) -> None:
+    """Find a group's effects again if they are old. [MARGIN-13]"""
+    group = w.groups[account, number - 1]
+    if group["stale"] == 0:
+        return
+    count = collect_quotes(w, account, number)
+    limit_lots = compute_window_lots(group)
+    effects = w.group_effects[account, number - 1]
+    for column in range(SCENARIO_COUNT + 2):
+        effects[column] = compute_group_effect(w, count, column, limit_lots)
+    group["stale"] = 0
+
+
+@kernel_inner
+def gather_portfolio(w: World, account: int, underlying: int) -> Record:
+    """Return the portfolio with its groups of quotes counted in: the record itself if it has none open."""
+    portfolio = w.portfolios[account, underlying]
+    if portfolio["quote_lots"] == 0:
+        return portfolio
+    w.gathered[0] = w.portfolios[account, underlying]
+    total = w.gathered[0]
+    for g in range(GROUP_COUNT):
+        group = w.groups[account, g]
+        if group["underlying"] != underlying or group["open_lots"] == 0:
+            continue
+        refresh_group(w, account, g + 1)
+        limit_lots, notional = compute_window_lots(group), group["notional_atoms"]
+        total["open_cost_atoms"] += w.group_effects[account, g, OPEN_COST]
+        total["basis_worst_atoms"] -= w.group_effects[account, g, BASIS]
+        total["short_worst_atoms"] += min(limit_lots, group["open_sell_lots"]) * notional
+        total["gross_worst_atoms"] += min(limit_lots, group["open_lots"]) * notional
+    return total
+
+
+@kernel_inner
+def gather_effects(w: World, account: int, underlying: int) -> Array:
+    """Return O with the groups' O_g added: the vector itself if no quote is open. Call `gather_portfolio`
+    first.
+    """
+    if w.portfolios[account, underlying]["quote_lots"] == 0:
+        return w.effects[account, underlying]
+    total = w.gathered_effects
+    for s in range(SCENARIO_COUNT):
+        total[s] = w.effects[account, underlying, s]
+    for g in range(GROUP_COUNT):
+        if w.groups[account, g]["underlying"] == underlying and w.groups[account, g]["open_lots"] != 0:
+            for s in range(SCENARIO_COUNT):
+                total[s] += w.group_effects[account, g, s]
+    return total
+
+
+@kernel_inner
+def change_quote_lots(w: World, account: int, number: int, underlying: int, side: int, lots: int) -> None:
+    """Add `lots` open lots (negative: remove them) to a group, which makes its effects old. [QUOTE-4]"""
+    group = w.groups[account, number - 1]
+    group["open_lots"] += lots
+    if side == Side.SELL:
+        group["open_sell_lots"] += lots
+    group["stale"] = 1
+    portfolio = w.portfolios[account, underlying]
+    portfolio["quote_lots"] += lots
+    portfolio["gross_lots"] += lots
