@@ -1,7 +1,8 @@
-"""The 32 scenarios of the margin law: mark and scenario row of one instrument.
+"""The 32 scenarios of the margin law: mark, scenario row and Greeks of one instrument.
 
-Implements [SCENARIO-1] to [SCENARIO-6], [MARK-2] and [MARK-4]. A row holds the damped profit of one long lot
-in each scenario. Shocked values keep the strike's own volatility (sticky strike) and the same time to expiry.
+Implements [SCENARIO-1] to [SCENARIO-6], [MARK-2], [MARK-4], [FUT-1], [FUT-2] and [GREEK-1]. A row holds the
+damped profit of one long lot in each scenario. Shocked values keep the strike's own volatility (sticky
+strike) and the same time to expiry.
 """
 
 from typing import Any
@@ -24,6 +25,7 @@ LONG_POWER_E6 = 130_000
 SHOCK_DOWN_E6 = 300_000
 FLOOR_VOLATILITY_E6 = 400_000
 PRICE_SHIFT = 16
+ONE_POINT_E6 = 10_000  # One point of yearly volatility, for vega.
 
 
 @kernel
@@ -164,6 +166,93 @@ def compute_option_row(
 
 
 @kernel
+def fill_linear_row(moving_atoms: int, row: Any) -> None:
+    """Fill `row` (32) with the damped profit of a lot whose value `moving_atoms` moves with the forward.
+
+    Range      0 <= moving_atoms < 2**40, so that its product with a move is below 2**63.
+    Rounding   profit down, then the damped profit down.
+    Law        [SCENARIO-6]
+    """
+    for s in range(SCENARIO_COUNT):
+        profit = div_floor(moving_atoms * int(MOVE_E6[s]), E6)
+        row[s] = mul_ratio_floor_e6(profit, int(DAMPING_E6[s]))
+
+
+@kernel
+def compute_future_row(
+    forward_atoms: int,
+    moving_atoms: int,
+    lots_per_unit: int,
+    basis_shift_e6: int,
+    row: Any,
+    basis_row: Any,
+) -> int:
+    """Fill `row` (32) and `basis_row` (2) with the profit of one long lot of a future, and return its mark.
+
+    Units      atoms per 1.0 underlying; `moving_atoms` is the forward, or inside the settlement window the
+               part of it that still moves.
+    Range      0 < forward < 2**40, 0 <= moving <= forward, and a lot of it below 2**40.
+    Rounding   mark, shifted value and damped profit each down.
+    Law        [FUT-1], [FUT-2], [MARK-5]
+    """
+    moving = div_floor(moving_atoms, lots_per_unit)
+    fill_linear_row(moving, row)
+    basis_row[0] = div_floor(moving * -basis_shift_e6, E6)
+    basis_row[1] = div_floor(moving * basis_shift_e6, E6)
+    return div_floor(forward_atoms, lots_per_unit)
+
+
+@kernel
+def compute_delta_atoms(basis_row: Any, basis_shift_e6: int) -> int:
+    """Return the change in value of one lot of an option or a future for a move of the whole forward.
+
+    Range      |basis_row| < 2**36, 0 < shift < 10**6.
+    Rounding   down.
+    Law        [GREEK-1]
+    """
+    return div_floor((int(basis_row[1]) - int(basis_row[0])) * E6, 2 * basis_shift_e6)
+
+
+@kernel
+def compute_year_root_x48(time_to_expiry_ns: int) -> int:
+    """Return the square root of the years to an expiry, with a year of 365 days; 0 for a past one.
+
+    Range      time < 2**59 ns.
+    Rounding   each step down.
+    Law        [GREEK-1]
+    """
+    return sqrt_x48(div_x48(max(0, time_to_expiry_ns), NS_PER_YEAR))
+
+
+@kernel
+def compute_vega_atoms(
+    option_kind: int,
+    forward_atoms: int,
+    strike_atoms: int,
+    lots_per_unit: int,
+    total_volatility_x48: int,
+    year_root_x48: int,
+    mark_atoms: int,
+) -> int:
+    """Return the change in value of one lot for one point of yearly volatility.
+
+    Range      as `compute_option_row`; 0 <= year root < 2**53.
+    Rounding   the volatility's step down, the value down.
+    Law        [GREEK-1]
+    """
+    volatility = total_volatility_x48 + mul_ratio_floor_e6(year_root_x48, ONE_POINT_E6)
+    value = compute_lot_value(
+        option_kind,
+        forward_atoms << PRICE_SHIFT,
+        strike_atoms << PRICE_SHIFT,
+        ln_ratio_x48(forward_atoms, strike_atoms),
+        min(volatility, TOTAL_VOLATILITY_MAX_X48),
+        lots_per_unit,
+    )
+    return value - mark_atoms
+
+
+@kernel
 def compute_perpetual_row(index_atoms: int, lots_per_unit: int, row: Any, basis_row: Any) -> int:
     """Fill `row` (32) with the damped profit of one long lot and `basis_row` (2) with zero; return the mark.
 
@@ -173,9 +262,7 @@ def compute_perpetual_row(index_atoms: int, lots_per_unit: int, row: Any, basis_
     Law        [MARK-2], [SCENARIO-6]
     """
     mark = div_floor(index_atoms, lots_per_unit)
-    for s in range(SCENARIO_COUNT):
-        profit = div_floor(mark * int(MOVE_E6[s]), E6)
-        row[s] = mul_ratio_floor_e6(profit, int(DAMPING_E6[s]))
+    fill_linear_row(mark, row)
     basis_row[0] = 0
     basis_row[1] = 0
     return mark
