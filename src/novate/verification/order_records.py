@@ -1,4 +1,4 @@
-"""Orders as the replayer keeps them: what was asked for, an order that is open or matching, and one that waits.
+"""Orders as the replayer keeps them: what was asked for, an order that is open, and one that waits.
 
 An order of either sort keeps the terms it was given, in the order of the command's fields, so that a REPLACE
 or a firing starts from them [MATCH-8] [TRIG-4].
@@ -137,7 +137,7 @@ class WaitingOrder:
 
 
 class SlotStack:
-    """The slots of a table: the one freed last is taken first, then the lowest that never was in use [MATCH-9]."""
+    """The slots of a table: first the one freed last, then the lowest never used [MATCH-9]."""
 
     __slots__ = ("freed", "fresh")
 

@@ -88,7 +88,7 @@ class Portfolio:
 
 
 class Group:
-    """One group of protected quotes: its limits, and what was counted in the present window [MMP-1] [MMP-2]."""
+    """One group of protected quotes: its limits, and what its present window counted [MMP-1] [MMP-2]."""
 
     __slots__ = (
         "delta_atoms",

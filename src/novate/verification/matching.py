@@ -1,0 +1,124 @@
+"""Matching and novation as the replayer reads them: one maker after the other, and two positions for a trade.
+
+Verifies [MATCH-3] to [MATCH-5], [MATCH-11], [ICEBERG-1] and [NOVATE-1] to [NOVATE-4].
+"""
+
+from novate.protocol.generated.codes import CancelReason, OrderFlag, TimeInForce
+from novate.verification import fees, protection
+from novate.verification.judging import find_crossing_level
+from novate.verification.order_records import Order
+from novate.verification.orders import (
+    cancel_order,
+    complete,
+    drop_position,
+    end,
+    end_linked,
+    find_position,
+    join_level,
+    leave_level,
+    remove,
+    rest,
+)
+from novate.verification.risk import change_held, change_open
+from novate.verification.state import Account, Instrument, State
+
+
+def match(state: State, taker: Order) -> None:
+    """Match a judged order that is in no book; what is left rests or ends [MATCH-3] [MATCH-4] [MATCH-5]."""
+    reason = match_makers(state, taker)
+    if not taker.lots:
+        complete(state, taker.account, taker.order_id)
+    elif reason is not None:
+        end(state, taker.account, taker.order_id, reason)
+    elif taker.time_in_force == TimeInForce.IOC:
+        end(state, taker.account, taker.order_id, CancelReason.IOC_REMAINDER)
+    else:
+        assert taker.time_in_force != TimeInForce.FOK, "Invariant [MATCH-10]: it fills completely."
+        rest(state, taker)
+    drop_position(state, taker.account, taker.instrument)
+
+
+def take_place(state: State, old: Order, new: Order) -> None:
+    """Let a judged order take the place of an open one; nothing that waits for it ends [MATCH-8] [IV-2]."""
+    remove(state, old)
+    state.endings.append((old.order_id, int(CancelReason.REPLACED)))
+    match(state, new)
+
+
+def match_makers(state: State, taker: Order) -> CancelReason | None:
+    """Meet one maker after the other; return the reason if what is left of the taker must end."""
+    while taker.lots:
+        level = find_crossing_level(taker)
+        if level is None:
+            return None
+        maker = next(iter(level.values()))
+        if maker.account is taker.account:
+            if taker.has(OrderFlag.CANCEL_MAKER) or taker.has(OrderFlag.CANCEL_BOTH):
+                cancel_order(state, maker, CancelReason.SELF_TRADE)
+            if not taker.has(OrderFlag.CANCEL_MAKER):
+                return CancelReason.SELF_TRADE
+        elif maker.has(OrderFlag.REDUCE_ONLY) and not maker.compute_reducible():
+            cancel_order(state, maker, CancelReason.REDUCE_ONLY)
+        else:
+            meet(state, taker, maker)
+    return None
+
+
+def meet(state: State, taker: Order, maker: Order) -> None:
+    """Trade with the next maker, then let follow what follows a fill, in its order [MATCH-11]."""
+    wanted = min(taker.lots, maker.visible_lots)
+    if maker.has(OrderFlag.REDUCE_ONLY):
+        wanted = min(wanted, maker.compute_reducible())
+    lots = min(wanted, protection.compute_capacity(state, maker))
+    if lots:
+        fill(state, taker, maker, lots)
+    if maker.is_quote:
+        # A quote without capacity trips its group, although nothing was filled [MMP-3].
+        protection.count_fill(
+            state, maker.account, maker.group, maker.instrument, maker.direction, lots, wanted
+        )
+    if lots:
+        end_linked(state, maker.account, maker.terms.link, maker.order_id)
+        end_linked(state, taker.account, taker.terms.link, taker.order_id)
+        if not maker.lots:
+            complete(state, maker.account, maker.order_id)
+
+
+def fill(state: State, taker: Order, maker: Order, lots: int) -> None:
+    """Trade at the maker's price; what is left of an iceberg shows its next slice [MATCH-3] [ICEBERG-1]."""
+    instrument, price_ticks = taker.instrument, maker.price_ticks
+    change_open(state, maker, find_position(state, maker.account, instrument), -lots)
+    maker.lots -= lots
+    maker.visible_lots -= lots
+    taker.lots -= lots
+    for order in (taker, maker):
+        trade(state, order.account, instrument, order.direction, lots, maker.limit_atoms)
+    fees.charge_fill(state, taker.account, maker.account, instrument, price_ticks, lots)
+    instrument.last_ticks = price_ticks
+    state.dirty_instruments.add(instrument.number)
+    state.dirty_slots.add(maker.slot)
+    if not maker.lots:
+        remove(state, maker)
+    elif not maker.visible_lots:
+        maker.show_slice()
+        leave_level(maker)
+        join_level(state, maker)
+
+
+def trade(
+    state: State, account: Account, instrument: Instrument, direction: int, lots: int, price_atoms: int
+) -> None:
+    """Change one side's position and cash by a fill at `price_atoms` per lot [NOVATE-2] [NOVATE-3]."""
+    position = find_position(state, account, instrument)
+    held, cost = position.lots, position.cost_atoms
+    closed = min(lots, abs(held)) if held * direction < 0 else 0
+    released = 0
+    if closed:
+        released = cost if closed == abs(held) else cost * closed // abs(held)
+    opened_cost = direction * (lots - closed) * price_atoms
+    if not instrument.is_linear:
+        state.pay(account, -direction * lots * price_atoms)
+    elif closed:
+        value = closed * price_atoms
+        state.pay(account, value - released if held > 0 else -value - released)
+    change_held(state, account, position, direction * lots, opened_cost - released)
