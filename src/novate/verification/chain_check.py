@@ -113,8 +113,8 @@ def check_solvency(
 ) -> tuple[int, int]:
     """Compare what the vault holds with what it owes, and return (held, owed) in atoms.
 
-    It owes every account's cash, entry values and the fees, which are deposits less withdrawals [CASH-3], and
-    every withdrawal not yet claimed.
+    It owes every account's cash, entry values, fees and insurance, which are deposits less withdrawals
+    [CASH-3], and every withdrawal not yet claimed.
     """
     unclaimed = 0
     for batch in batches:

@@ -1,34 +1,39 @@
-"""Oracle reports, marks and expiry as the replayer reads them [INDEX-1] to [EXPIRY-3]."""
+"""Oracle reports and marks as the replayer reads them.
+
+Verifies [INDEX-1] to [INDEX-3], [SURFACE-1] to [SURFACE-3], [MARK-1] to [MARK-5], [FUT-1], [FUT-2] and
+[GREEK-1].
+"""
 
 from typing import Any
 
 import numpy as np
 
-from novate.kernel import kernel
 from novate.protocol.command import Command
-from novate.protocol.generated.codes import Code, InstrumentKind, InstrumentState
-from novate.protocol.generated.constants import BASIS_COUNT, E6, NS_PER_MS, SCENARIO_COUNT, TWAP_WINDOW_NS
-from novate.protocol.scenarios import (
-    compute_floor_volatility_x48,
-    compute_option_row,
-    compute_option_total_volatility_x48,
-    compute_perpetual_row,
-    compute_volatility_factors_x48,
+from novate.protocol.generated.codes import Code
+from novate.protocol.generated.constants import (
+    BASIS_COUNT,
+    E6,
+    NS_PER_MS,
+    NS_PER_US,
+    SCENARIO_COUNT,
+    TWAP_WINDOW_NS,
 )
+from novate.protocol.generated.tables import DAMPING_E6, MOVE_E6
 from novate.protocol.svi import (
     SURFACE_OK,
     has_butterfly_arbitrage,
     has_calendar_arbitrage,
     verify_surface_parameters,
 )
+from novate.verification.expiry import advance_averages
+from novate.verification.fees import find_rates
+from novate.verification.option_rows import Outlook, fill_series
 from novate.verification.risk import mul_ratio_ceil
-from novate.verification.state import NO_MARK, Instrument, Market, Series, State, SurfaceReport, require
-from novate.verification.trading import leave_book
+from novate.verification.state import Instrument, Market, Series, State, SurfaceReport, require
 
 Array = np.ndarray[Any, np.dtype[np.int64]]
 ONE_X48 = 1 << 48
 GROWTH_MAX = 16
-NS_PER_US = 1_000
 
 
 def find_oracle(state: State, command: Command) -> int:
@@ -73,23 +78,6 @@ def report_index(state: State, command: Command) -> tuple[int, int]:
         market.index_time_ns = state.time_ns
         market.has_index = market.dirty = True
     return -1, 0
-
-
-def advance_averages(state: State, underlying: int) -> None:
-    """Add the index since the last advance to every open settlement window of an underlying [EXPIRY-1]."""
-    market = state.markets[underlying]
-    assert state.time_ns is not None
-    begin_ns, market.advanced_ns = market.advanced_ns, state.time_ns
-    if not market.has_index:
-        return
-    for series in state.series:
-        if series.underlying == underlying and not series.expired:
-            first_ns = max(begin_ns, series.expiry_ns - TWAP_WINDOW_NS)
-            last_ns = min(state.time_ns, series.expiry_ns)
-            if last_ns > first_ns:
-                ms = last_ns // NS_PER_MS - first_ns // NS_PER_MS
-                series.twap_sum += market.index_atoms * ms
-                series.twap_ms += ms
 
 
 def report_surface(state: State, command: Command) -> tuple[int, int]:
@@ -138,91 +126,10 @@ def check_calendar(state: State, series: Series, report: SurfaceReport) -> None:
         require(not has_calendar_arbitrage(*report.slice, *far.slice), Code.SURFACE_CALENDAR)
 
 
-def tick(state: State) -> tuple[int, int]:
-    """Apply TICK: averages, expiries, marks [TICK-1]."""
-    for underlying, market in enumerate(state.markets):
-        if market.has_index:
-            advance_averages(state, underlying)
+def is_in_window(state: State, series: Series) -> bool:
+    """Whether the venue's time is inside the settlement window of an unexpired series [MARK-5]."""
     assert state.time_ns is not None
-    for series in state.series:
-        if not series.expired and series.expiry_ns <= state.time_ns:
-            expire(state, series)
-    for market in state.markets:
-        if market.dirty:
-            mark_market(state, market)
-            market.dirty = False
-    return -1, 0
-
-
-def expire(state: State, series: Series) -> None:
-    """Settle every instrument of a series [EXPIRY-2]."""
-    market = state.markets[series.underlying]
-    settlement = series.twap_sum // series.twap_ms if series.twap_ms > 0 else market.index_atoms
-    series.expired = True
-    market.dirty = True
-    for instrument in series.instruments:
-        settle(state, instrument, settlement)
-
-
-def settle(state: State, instrument: Instrument, settlement_atoms: int) -> None:
-    """End an option's orders, pay its positions, close it. The marks that follow rebuild the margin sums."""
-    sides = [order for book in instrument.books for level in book.levels.values() for order in level.values()]
-    for order in sorted(sides, key=lambda order: order.order_id):
-        leave_book(state, order, order.account.holdings[instrument.underlying][instrument.number])
-    moneyness = settlement_atoms - instrument.strike_atoms
-    if instrument.kind == InstrumentKind.PUT:
-        moneyness = -moneyness
-    payoff_atoms = max(0, moneyness) // instrument.lots_per_unit
-    for account in state.accounts:
-        position = account.holdings[instrument.underlying].pop(instrument.number, None)
-        if position is not None:
-            state.position_count -= 1
-            if position.lots:
-                state.pay(account, position.lots * payoff_atoms)
-    instrument.state = int(InstrumentState.EXPIRED)
-    instrument.settlement_atoms = settlement_atoms
-    instrument.mark_atoms = NO_MARK
-    state.dirty_instruments.add(instrument.number)
-
-
-@kernel
-def fill_option_rows(
-    a: int,
-    b: int,
-    rho: int,
-    m: int,
-    sigma: int,
-    forward_atoms: int,
-    ratio_x48: int,
-    time_left_ns: int,
-    lots_per_unit: int,
-    basis_shift_e6: int,
-    kinds: Array,
-    strikes: Array,
-    marks: Array,
-    rows: Array,
-    basis: Array,
-) -> None:
-    """Fill mark, row and basis row of every option of one series [MARK-4]."""
-    floor_volatility = compute_floor_volatility_x48(time_left_ns)
-    factor_up, factor_down = compute_volatility_factors_x48(time_left_ns)
-    for i in range(kinds.shape[0]):
-        volatility = compute_option_total_volatility_x48(
-            a, b, rho, m, sigma, forward_atoms, strikes[i], ratio_x48
-        )
-        marks[i] = compute_option_row(
-            kinds[i],
-            forward_atoms,
-            strikes[i],
-            lots_per_unit,
-            volatility,
-            floor_volatility,
-            factor_up,
-            factor_down,
-            basis_shift_e6,
-            rows[i],
-            basis[i],
-        )
+    return series.expiry_ns - TWAP_WINDOW_NS <= state.time_ns < series.expiry_ns
 
 
 def compute_forward(series: Series, market: Market) -> int:
@@ -242,6 +149,22 @@ def compute_variance_ratio(series: Series, time_left_ns: int) -> int:
     return (time_left_ns // NS_PER_US) * ONE_X48 // max(1, series.variance_time_ns // NS_PER_US)
 
 
+def compute_outlook(state: State, market: Market, series: Series) -> Outlook:
+    """Return what the marks of a series with a surface are found from [MARK-1] [MARK-5]."""
+    assert state.time_ns is not None
+    time_left_ns = series.expiry_ns - state.time_ns
+    ratio_x48 = compute_variance_ratio(series, time_left_ns)
+    forward = compute_forward(series, market)
+    if is_in_window(state, series):
+        left_ms = series.expiry_ns // NS_PER_MS - state.time_ns // NS_PER_MS
+        whole_ms = series.twap_ms + left_ms
+        if whole_ms:
+            known = series.twap_sum // whole_ms
+            moving = forward * left_ms // whole_ms
+            return Outlook(max(1, known + moving), known, moving, 1, ratio_x48, time_left_ns)
+    return Outlook(forward, 0, forward, 0, ratio_x48, time_left_ns)
+
+
 def mark_market(state: State, market: Market) -> None:
     """Renew the marks, rows and fees of every open instrument of an underlying [MARK-1] [MARK-2] [MARK-3]."""
     market.marks_version += 1
@@ -249,50 +172,78 @@ def mark_market(state: State, market: Market) -> None:
         return
     for instrument in market.instruments:
         if instrument.is_perpetual:
-            row, basis = np.zeros(SCENARIO_COUNT, np.int64), np.zeros(BASIS_COUNT, np.int64)
-            mark = compute_perpetual_row(market.index_atoms, instrument.lots_per_unit, row, basis)
-            set_mark(state, market, instrument, int(mark), row, (int(basis[0]), int(basis[1])))
+            mark = market.index_atoms // instrument.lots_per_unit
+            instrument.delta_atoms = mark
+            set_mark(state, market, instrument, mark, compute_linear_row(mark), (0, 0))
     for series in state.series:
         if state.markets[series.underlying] is market and not series.expired and series.surface is not None:
-            mark_series(state, market, series)
+            outlook = compute_outlook(state, market, series)
+            for instrument in series.instruments:
+                instrument.forward_atoms = outlook.forward_atoms
+            mark_futures(state, market, series, outlook)
+            mark_options(state, market, series, outlook)
 
 
-def mark_series(state: State, market: Market, series: Series) -> None:
-    """Renew the marks of the options of one series [MARK-4]."""
+def compute_linear_row(moving_atoms: int) -> Array:
+    """Return the damped profits of one lot of which a value of `moving_atoms` moves [SCENARIO-6] [FUT-2]."""
+    profits = moving_atoms * MOVE_E6 // E6
+    return profits * DAMPING_E6 // E6
+
+
+def mark_futures(state: State, market: Market, series: Series, outlook: Outlook) -> None:
+    """Renew the marks of a series' futures [FUT-1] [FUT-2] [MARK-5]."""
+    shift_e6 = state.parameters["basis_shift_e6"]
+    for future in series.instruments:
+        if future.is_linear:
+            mark = outlook.forward_atoms // future.lots_per_unit
+            moving = mark
+            if outlook.in_window:
+                moving = outlook.moving_atoms // future.lots_per_unit
+            basis = (moving * -shift_e6 // E6, moving * shift_e6 // E6)
+            future.delta_atoms = compute_delta(basis, shift_e6)
+            set_mark(state, market, future, mark, compute_linear_row(moving), basis)
+
+
+def mark_options(state: State, market: Market, series: Series, outlook: Outlook) -> None:
+    """Renew the marks of a series' options [MARK-4] [MARK-5]."""
     assert series.surface is not None
-    assert state.time_ns is not None
-    time_left_ns = series.expiry_ns - state.time_ns
-    options = series.instruments
-    kinds = np.array([option.kind for option in options], np.int64)
-    strikes = np.array([option.strike_atoms for option in options], np.int64)
-    marks = np.zeros(len(options), np.int64)
+    options = [instrument for instrument in series.instruments if not instrument.is_linear]
+    shift_e6 = state.parameters["basis_shift_e6"]
+    marks, vegas = np.zeros(len(options), np.int64), np.zeros(len(options), np.int64)
     rows = np.zeros((len(options), SCENARIO_COUNT), np.int64)
-    basis = np.zeros((len(options), BASIS_COUNT), np.int64)
-    fill_option_rows(
+    shifts = np.zeros((len(options), BASIS_COUNT), np.int64)
+    fill_series(
         *series.surface.slice,
-        compute_forward(series, market),
-        compute_variance_ratio(series, time_left_ns),
-        time_left_ns,
+        outlook,
         market.figures.option_lots_per_unit,
-        state.parameters["basis_shift_e6"],
-        kinds,
-        strikes,
+        shift_e6,
+        np.array([option.kind for option in options], np.int64),
+        np.array([option.strike_atoms for option in options], np.int64),
         marks,
         rows,
-        basis,
+        shifts,
+        vegas,
     )
-    for option, mark, row, (down, up) in zip(options, marks.tolist(), rows, basis.tolist(), strict=True):
-        set_mark(state, market, option, mark, row, (down, up))
+    for number, option in enumerate(options):
+        basis = (int(shifts[number, 0]), int(shifts[number, 1]))
+        option.delta_atoms = compute_delta(basis, shift_e6)
+        option.vega_atoms = int(vegas[number])
+        set_mark(state, market, option, int(marks[number]), rows[number], basis)
+
+
+def compute_delta(basis: tuple[int, int], shift_e6: int) -> int:
+    """Return the change in value of a lot for a move of the whole forward, rounding down [GREEK-1]."""
+    return (basis[1] - basis[0]) * E6 // (2 * shift_e6)
 
 
 def set_mark(
     state: State, market: Market, instrument: Instrument, mark_atoms: int, row: Array, basis: tuple[int, int]
 ) -> None:
-    """Store what the marks say of one lot, with its notional and fees [MARK-3]."""
+    """Store what the marks say of one lot, with its notional and its highest fee [MARK-3]."""
     instrument.mark_atoms = mark_atoms
     instrument.row = row
     instrument.basis = basis
     instrument.notional_atoms = -(-market.index_atoms // instrument.lots_per_unit)
-    instrument.taker_fee_atoms = mul_ratio_ceil(instrument.notional_atoms, state.parameters["taker_fee_e6"])
-    instrument.maker_fee_atoms = mul_ratio_ceil(instrument.notional_atoms, state.parameters["maker_fee_e6"])
+    taker_rate, _ = find_rates(state, 0, instrument)
+    instrument.taker_fee_atoms = mul_ratio_ceil(instrument.notional_atoms, taker_rate)
     state.dirty_instruments.add(instrument.number)

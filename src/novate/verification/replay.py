@@ -12,7 +12,8 @@ from novate.protocol.generated.constants import CASH_ATOMS_MAX, EXPIRY_AHEAD_NS_
 from novate.protocol.generated.records import SIGNED_BY
 from novate.protocol.genesis import Genesis
 from novate.protocol.instrument import InstrumentTerms, format_instrument_name
-from novate.verification import marking, trading
+from novate.verification import marking, quotes, timers, trading, waiting
+from novate.verification.orders import authenticate
 from novate.verification.risk import compute_summary
 from novate.verification.state import (
     NO_SERIES,
@@ -25,6 +26,7 @@ from novate.verification.state import (
     State,
     require,
 )
+from novate.verification.ticking import tick
 from novate.verification.tree import StateTree
 
 
@@ -52,10 +54,13 @@ class Replayer:
         """
         state = self.state
         state.sequence += 1
+        state.endings.clear()
         try:
             require(state.time_ns is None or command.time_ns >= state.time_ns, Code.TIME_NOT_MONOTONIC)
             state.time_ns = command.time_ns
             account, order_id = self._dispatch(command)
+            # Whatever the command armed fires before the next one [TRIG-5].
+            waiting.fire_ready(state)
             outcome = Outcome(Code.OK, account, order_id)
         except Rejected as refusal:
             is_account = command.kind == CommandKind.DEPOSIT or SIGNED_BY[command.kind] == "account"
@@ -80,10 +85,10 @@ class Replayer:
 
     def _dispatch(self, command: Command) -> tuple[int, int]:
         state, kind = self.state, command.kind
-        if kind in TRADING:
-            return TRADING[kind](state, command)
+        if kind in READERS:
+            return READERS[kind](state, command)
         if kind == CommandKind.TICK:
-            return marking.tick(state)
+            return tick(state)
         if kind == CommandKind.LIST_INSTRUMENT:
             self.names.append(list_instrument(state, command))
             return -1, 0
@@ -110,7 +115,7 @@ def deposit(state: State, command: Command) -> tuple[int, int]:
 
 def withdraw(state: State, command: Command) -> tuple[int, int]:
     """Apply WITHDRAW [CASH-2]."""
-    account = trading.authenticate(state, command)
+    account = authenticate(state, command)
     amount = command.values[0]
     require(amount >= 1, Code.AMOUNT_NOT_POSITIVE)
     require(amount <= account.cash_atoms, Code.CASH_INSUFFICIENT)
@@ -127,14 +132,31 @@ def withdraw(state: State, command: Command) -> tuple[int, int]:
     return account.number, 0
 
 
-def list_instrument(state: State, command: Command) -> str:
-    """Apply LIST_INSTRUMENT and return the new instrument's name [LIST-1]."""
-    underlying, kind, strike, expiry, nonce, expires = command.values
+def authenticate_operator(state: State, command: Command) -> None:
+    """Check that the operator signed, and use up its nonce [AUTH-4]."""
     assert state.time_ns is not None
     require(command.signer == state.genesis.operator, Code.OPERATOR_UNKNOWN)
-    require(expires > state.time_ns, Code.SIGNATURE_EXPIRED)
-    require(nonce > state.operator_nonce, Code.NONCE_REPLAYED)
-    state.operator_nonce = nonce
+    require(command.get("expires_ns") > state.time_ns, Code.SIGNATURE_EXPIRED)
+    require(command.get("nonce") > state.operator_nonce, Code.NONCE_REPLAYED)
+    state.operator_nonce = command.get("nonce")
+
+
+def set_tier(state: State, command: Command) -> tuple[int, int]:
+    """Apply SET_TIER [TIER-1]."""
+    number, tier = command.values[:2]
+    authenticate_operator(state, command)
+    require(0 <= number < len(state.accounts), Code.ACCOUNT_NOT_FOUND)
+    require(0 <= tier < len(state.genesis.fee_tiers), Code.TIER_INVALID)
+    state.accounts[number].tier = tier
+    state.dirty_accounts.add(number)
+    return -1, 0
+
+
+def list_instrument(state: State, command: Command) -> str:
+    """Apply LIST_INSTRUMENT and return the new instrument's name [LIST-1]."""
+    underlying, kind, strike, expiry = command.values[:4]
+    authenticate_operator(state, command)
+    assert state.time_ns is not None
     market = marking.find_market(state, underlying)
     require(is_valid_listing(state.time_ns, market, kind, strike, expiry), Code.INSTRUMENT_INVALID)
     terms = InstrumentTerms(underlying, kind, strike, expiry)
@@ -150,7 +172,7 @@ def list_instrument(state: State, command: Command) -> str:
     figures = market.figures
     instrument.lots_per_unit, instrument.tick_atoms = (
         (figures.perpetual_lots_per_unit, figures.perpetual_tick_atoms)
-        if is_perpetual
+        if instrument.is_linear
         else (figures.option_lots_per_unit, figures.option_tick_atoms)
     )
     state.listed.add(terms)
@@ -166,9 +188,11 @@ def is_valid_listing(time_ns: int, market: Market, kind: int, strike: int, expir
     """Whether kind, strike and expiry lie in the allowed range [LIST-1]."""
     if kind == InstrumentKind.PERPETUAL:
         return strike == 0 and expiry == 0
+    in_time = time_ns < expiry <= time_ns + EXPIRY_AHEAD_NS_MAX and expiry % NS_PER_S == 0
+    if kind == InstrumentKind.FUTURE:
+        return strike == 0 and in_time
     if kind not in (InstrumentKind.CALL, InstrumentKind.PUT):
         return False
-    in_time = time_ns < expiry <= time_ns + EXPIRY_AHEAD_NS_MAX and expiry % NS_PER_S == 0
     return 1 <= strike <= market.figures.index_atoms_max and in_time
 
 
@@ -183,10 +207,12 @@ def seal(state: State, command: Command) -> tuple[int, int]:
 
 def check_sums(state: State) -> None:
     """Check conservation on the running sums [CASH-3]."""
-    owed = state.cash_sum - state.perpetual_cost_sum + state.fees_atoms
+    owed = state.cash_sum - state.linear_cost_sum + state.fees_atoms + state.insurance_atoms
     paid_in = state.deposited_atoms - state.withdrawn_atoms
     if owed != paid_in:
-        raise BrokenInvariant(f"cash, entry values and fees are {owed} atoms, {paid_in} came in [CASH-3]")
+        raise BrokenInvariant(
+            f"cash, entry values, fees and insurance are {owed} atoms, {paid_in} came in [CASH-3]"
+        )
 
 
 def recount(state: State) -> None:
@@ -198,21 +224,27 @@ def recount(state: State) -> None:
         for holdings in account.holdings:
             for number, position in holdings.items():
                 lots[number] = lots.get(number, 0) + position.lots
-                cost += position.cost_atoms if position.instrument.is_perpetual else 0
-    if (cash, cost) != (state.cash_sum, state.perpetual_cost_sum):
+                cost += position.cost_atoms if position.instrument.is_linear else 0
+    if (cash, cost) != (state.cash_sum, state.linear_cost_sum):
         raise BrokenInvariant("the running sums of cash and entry values differ from the accounts [CASH-3]")
     unbalanced = [number for number, total in lots.items() if total]
     if unbalanced:
         raise BrokenInvariant(f"the lots of instrument {unbalanced[0]} do not sum to zero [CASH-3]")
 
 
-TRADING = {
+READERS = {
     CommandKind.DEPOSIT: deposit,
     CommandKind.WITHDRAW: withdraw,
     CommandKind.PLACE: trading.place,
     CommandKind.REPLACE: trading.replace,
     CommandKind.CANCEL: trading.cancel,
     CommandKind.CANCEL_ALL: trading.cancel_all,
+    CommandKind.PLACE_TRIGGER: waiting.place_trigger,
+    CommandKind.PROTECT: timers.protect,
+    CommandKind.DISCONNECT: timers.disconnect,
+    CommandKind.SET_MMP: quotes.set_protection,
+    CommandKind.MASS_QUOTE: quotes.mass_quote,
+    CommandKind.SET_TIER: set_tier,
     CommandKind.INDEX: marking.report_index,
     CommandKind.SURFACE: marking.report_surface,
 }

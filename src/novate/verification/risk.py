@@ -1,20 +1,47 @@
-"""Margin as the replayer reads it: [MARGIN-1] to [MARGIN-9] in Python integers, the vectors of 32 in NumPy.
+"""Margin as the replayer reads it: [MARGIN-1] to [MARGIN-13] in Python integers, the vectors of 32 in NumPy.
 
 The sums of a portfolio follow each order and each fill, and are rebuilt from its positions and orders when
-the marks have changed. Both ways must meet; `recompute_portfolio` is the definition.
+the marks have changed. Both ways must meet; `recompute_portfolio` is the definition. What protected quotes
+can do in one window depends on all of a group together, so it is found afresh at every check.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
 from novate.protocol.generated.constants import E6
-from novate.verification.state import Account, Market, Order, Portfolio, Position, State, Vector
+from novate.verification.state import (
+    NO_SERIES,
+    Account,
+    Group,
+    Market,
+    Order,
+    Portfolio,
+    Position,
+    State,
+    Vector,
+)
+
+
+class GroupSums(NamedTuple):
+    """The worst that one window of fills can do to a group's quotes [MARGIN-13]."""
+
+    effects: Vector  # O_g
+    fill_atoms: int  # O0_g
+    basis_atoms: int  # G_g, not above zero
+    worst_atoms: int  # K_g times the notional
+    short_atoms: int  # S_g times the notional
 
 
 def mul_ratio_ceil(value: int, rate_e6: int) -> int:
     """Return ceil(value * rate / 1e6) [UNIT-4]."""
     return -(-value * rate_e6 // E6)
+
+
+def mul_ratio_floor(value: int, rate_e6: int) -> int:
+    """Return floor(value * rate / 1e6) [UNIT-4]."""
+    return value * rate_e6 // E6
 
 
 def find_portfolio(state: State, account: Account, underlying: int) -> Portfolio:
@@ -37,50 +64,72 @@ def recompute_portfolio(portfolio: Portfolio, positions: Iterable[Position], mar
 
 
 def add_held(portfolio: Portfolio, position: Position, lots: int, cost_atoms: int) -> None:
-    """Add held lots and entry value to P, V, H and the perpetual sums [MARGIN-1] [MARGIN-2] [MARGIN-6]."""
+    """Add held lots and entry value to P, V, H and the linear sums [MARGIN-1] [MARGIN-2] [MARGIN-6]."""
     instrument = position.instrument
     value = lots * instrument.mark_atoms
     portfolio.value_atoms += value
-    if instrument.is_perpetual:
-        portfolio.perpetual_value_atoms += value
-        portfolio.perpetual_cost_atoms += cost_atoms
+    if instrument.is_linear:
+        portfolio.linear_value_atoms += value
+        portfolio.linear_cost_atoms += cost_atoms
     if lots:
         portfolio.pnl += lots * instrument.row
-        if not instrument.is_perpetual:
+        if instrument.series != NO_SERIES:
             basis = portfolio.basis.setdefault(instrument.series, [0, 0, 0, 0])
             basis[0] += lots * instrument.basis[0]
             basis[1] += lots * instrument.basis[1]
 
 
+def compute_fill_atoms(order: Order) -> int:
+    """Return d * (M - L) - T: what filling one lot adds to equity at the mark, after its fee [MARGIN-3]."""
+    instrument = order.instrument
+    return order.direction * (instrument.mark_atoms - order.limit_atoms) - instrument.taker_fee_atoms
+
+
 def compute_effects(order: Order) -> Vector:
     """Return min(0, y[s]) of one lot of an open order [MARGIN-3]."""
-    instrument = order.instrument
-    base = order.direction * (instrument.mark_atoms - order.limit_atoms) - instrument.taker_fee_atoms
-    effects: Vector = np.minimum(order.direction * instrument.row + base, 0)
+    effects: Vector = np.minimum(order.direction * order.instrument.row + compute_fill_atoms(order), 0)
     return effects
 
 
 def add_order(portfolio: Portfolio, order: Order, lots: int) -> None:
-    """Add open lots (negative: take them away) of an order to O and G [MARGIN-3] [MARGIN-6]."""
+    """Add open lots (negative: take them away) of an order to O, O0 and G [MARGIN-3] [MARGIN-6].
+
+    A quote is only noted with its group, for [MARGIN-13].
+    """
+    if order.group:
+        add_quote(portfolio, order, lots)
+        return
     portfolio.effects += lots * compute_effects(order)
+    portfolio.fill_atoms += lots * min(0, compute_fill_atoms(order))
     instrument = order.instrument
-    if not instrument.is_perpetual:
+    if instrument.series != NO_SERIES:
         basis = portfolio.basis.setdefault(instrument.series, [0, 0, 0, 0])
         basis[2] += lots * min(0, order.direction * instrument.basis[0])
         basis[3] += lots * min(0, order.direction * instrument.basis[1])
 
 
+def add_quote(portfolio: Portfolio, order: Order, lots: int) -> None:
+    """Note open lots (negative: fewer) of a quote [QUOTE-4]."""
+    quotes = portfolio.quotes.setdefault(order.group, {})
+    _, known = quotes.get(order.order_id, (order, 0))
+    quotes[order.order_id] = (order, known + lots)
+    if not known + lots:
+        del quotes[order.order_id]
+    if not quotes:
+        del portfolio.quotes[order.group]
+
+
 def add_contingency(portfolio: Portfolio, position: Position, sign: int) -> None:
     """Add or take away what a position record counts for in lots and notionals.
 
-    Law        [MARGIN-4] [MARGIN-5] [MARGIN-7] [MARGIN-9]
+    Law        [MARGIN-4] [MARGIN-5] [MARGIN-7] [MARGIN-9] [QUOTE-4]
     """
     held, buys, sells = position.lots, position.buys, position.sells
     notional = position.instrument.notional_atoms
     worst = max(abs(held + buys), abs(held - sells)) * notional
     portfolio.worst_atoms += sign * worst
-    portfolio.gross_lots += sign * (abs(held) + buys + sells)
-    if position.instrument.is_perpetual:
+    portfolio.gross_lots += sign * (abs(held) + buys + sells + position.quoted)
+    if position.instrument.is_linear:
         portfolio.futures_atoms += sign * worst
     else:
         portfolio.short_atoms += sign * max(0, sells - held) * notional
@@ -88,10 +137,11 @@ def add_contingency(portfolio: Portfolio, position: Position, sign: int) -> None
 
 def change_open(state: State, order: Order, position: Position, lots: int) -> None:
     """Count `lots` more (negative: fewer) of an order as open in its account's sums."""
-    underlying = order.instrument.underlying
-    portfolio = find_portfolio(state, order.account, underlying)
+    portfolio = find_portfolio(state, order.account, order.instrument.underlying)
     add_contingency(portfolio, position, -1)
-    if order.direction > 0:
+    if order.group:
+        position.quoted += lots
+    elif order.direction > 0:
         position.buys += lots
     else:
         position.sells += lots
@@ -107,31 +157,97 @@ def change_held(state: State, account: Account, position: Position, lots: int, c
     position.cost_atoms += cost_atoms
     add_contingency(portfolio, position, 1)
     add_held(portfolio, position, lots, cost_atoms)
-    if position.instrument.is_perpetual:
-        state.perpetual_cost_sum += cost_atoms
+    if position.instrument.is_linear:
+        state.linear_cost_sum += cost_atoms
     state.dirty_accounts.add(account.number)
 
 
-def compute_initial(state: State, portfolio: Portfolio, market: Market) -> int:
-    """Return the initial requirement of one portfolio, rounding up [MARGIN-8]."""
-    rates = state.parameters
-    total = max(0, -int((portfolio.pnl + portfolio.effects).min()))
-    total += mul_ratio_ceil(portfolio.futures_atoms, rates["futures_initial_e6"])
-    total += mul_ratio_ceil(portfolio.short_atoms, rates["short_initial_e6"])
+def sum_least(costs: Vector, lots: Vector, limit_lots: int) -> Vector:
+    """Return per column the least sum of n * cost over 0 <= n <= lots with at most `limit_lots` in all.
+
+    The rows with the least cost are taken first; no cost is above zero, so more lots never hurt.
+    """
+    ranks = np.argsort(costs, axis=0, kind="stable")
+    available = lots[ranks]
+    before = np.cumsum(available, axis=0) - available
+    taken = np.clip(limit_lots - before, 0, available)
+    total: Vector = (taken * np.take_along_axis(costs, ranks, axis=0)).sum(axis=0)
+    return total
+
+
+def compute_group(group: Group, quotes: Iterable[tuple[Order, int]]) -> GroupSums:
+    """Return what one window of fills can do to the quotes of a group, at least one [MARGIN-13]."""
+    listed = list(quotes)
+    limit = group.quantity_limit_lots - group.filled_lots
+    lots: Vector = np.array([open_lots for _, open_lots in listed], np.int64)
+    # One row for a quote: its 32 effects, its effect without a move, its worst basis effect.
+    costs: Vector = np.array(
+        [
+            [
+                *compute_effects(order),
+                min(0, compute_fill_atoms(order)),
+                min(0, *(order.direction * profit for profit in order.instrument.basis)),
+            ]
+            for order, _ in listed
+        ],
+        np.int64,
+    )
+    least = sum_least(costs, lots, limit)
+    sells = sum(open_lots for order, open_lots in listed if order.direction < 0)
+    notional = listed[0][0].instrument.notional_atoms
+    return GroupSums(
+        least[:-2],
+        int(least[-2]),
+        int(least[-1]),
+        min(limit, int(lots.sum())) * notional,
+        min(limit, sells) * notional,
+    )
+
+
+def compute_initial(state: State, account: Account, underlying: int) -> int:
+    """Return the initial requirement of one portfolio, rounding up [MARGIN-8] [MARGIN-13]."""
+    rates, market = state.parameters, state.markets[underlying]
+    portfolio = find_portfolio(state, account, underlying)
+    profits, fill_atoms = portfolio.pnl + portfolio.effects, portfolio.fill_atoms
+    short_atoms, worst_atoms, basis_atoms = portfolio.short_atoms, portfolio.worst_atoms, 0
+    for number, quotes in portfolio.quotes.items():
+        sums = compute_group(account.groups[number], quotes.values())
+        profits = profits + sums.effects
+        fill_atoms += sums.fill_atoms
+        basis_atoms -= sums.basis_atoms
+        short_atoms += sums.short_atoms
+        worst_atoms += sums.worst_atoms
     for down, up, open_down, open_up in portfolio.basis.values():
-        total += max(0, -min(down + open_down, up + open_up))
+        basis_atoms += max(0, -min(down + open_down, up + open_up))
+    total = max(0, -int(profits.min()), -fill_atoms) + basis_atoms
+    total += mul_ratio_ceil(portfolio.futures_atoms, rates["futures_initial_e6"])
+    total += mul_ratio_ceil(short_atoms, rates["short_initial_e6"])
     if market.confidence_e6 < rates["confidence_threshold_e6"]:
-        total += mul_ratio_ceil(portfolio.worst_atoms, rates["confidence_rate_e6"])
+        total += mul_ratio_ceil(worst_atoms, rates["confidence_rate_e6"])
     return total
 
 
 def compute_summary(state: State, account: Account) -> tuple[int, int, int]:
-    """Return (equity, unrealised profit of perpetuals, initial margin) [MARGIN-2] [MARGIN-8]."""
+    """Return (equity, unrealised profit of linear instruments, initial margin) [MARGIN-2] [MARGIN-8]."""
     equity, unrealised, initial = account.cash_atoms, 0, 0
-    for underlying, market in enumerate(state.markets):
+    for underlying in range(len(state.markets)):
         if account.holdings[underlying]:
             portfolio = find_portfolio(state, account, underlying)
-            equity += portfolio.value_atoms - portfolio.perpetual_cost_atoms
-            unrealised += portfolio.perpetual_value_atoms - portfolio.perpetual_cost_atoms
-            initial += compute_initial(state, portfolio, market)
+            equity += portfolio.value_atoms - portfolio.linear_cost_atoms
+            unrealised += portfolio.linear_value_atoms - portfolio.linear_cost_atoms
+            initial += compute_initial(state, account, underlying)
     return equity, unrealised, initial
+
+
+def compute_surplus_if_filled(state: State, order: Order) -> int:
+    """Return equity less initial margin with every lot of an order, not open, filled at its limit.
+
+    The account must have a position record in the instrument. Nothing changes. [MARGIN-12]
+    """
+    account, instrument = order.account, order.instrument
+    position = account.holdings[instrument.underlying][instrument.number]
+    equity, _, _ = compute_summary(state, account)
+    change_held(state, account, position, order.direction * order.lots, 0)
+    _, _, initial = compute_summary(state, account)
+    change_held(state, account, position, -order.direction * order.lots, 0)
+    return equity + order.lots * compute_fill_atoms(order) - initial

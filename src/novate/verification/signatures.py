@@ -58,8 +58,8 @@ def iterate_tasks(genesis: Genesis, commands: Sequence[PublishedCommand]) -> Ite
             # A field came as any int64; one that has no place in the signed struct says so in these ways.
             except (LookupError, ValueError, ArithmeticError, struct.error) as error:
                 yield Task(sequence, command, b"", str(error))
-        # Listings depend on time, the operator's nonce and earlier listings only.
-        if command.kind == CommandKind.LIST_INSTRUMENT:
+        # Listings depend on time, the operator's nonce and earlier listings only; a tier uses up a nonce too.
+        if command.kind in (CommandKind.LIST_INSTRUMENT, CommandKind.SET_TIER):
             listings.apply(command)
         else:
             listings.pass_time(command)

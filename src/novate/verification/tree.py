@@ -1,6 +1,6 @@
 """The state tree over the replayer's state: which leaves changed, what they say, and the root.
 
-Verifies [STATE-1] to [STATE-7].
+Verifies [STATE-1] to [STATE-8].
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,12 @@ from novate.protocol.generated.poseidon2_constants import P
 from novate.protocol.merkle import SparseTree
 from novate.protocol.poseidon2 import hash_elements
 from novate.protocol.poseidon2_kernel import compress_batch, hash_elements_batch, join_limbs, split_limbs
-from novate.verification.state import Account, Instrument, Order, State
+from novate.verification.order_records import Order, WaitingOrder
+from novate.verification.state import Account, Group, Instrument, State
 
 ROOT_DOMAIN, ACCOUNT_DOMAIN, ORDER_DOMAIN, INSTRUMENT_DOMAIN, ORACLE_DOMAIN, HOUSE_DOMAIN = range(1, 7)
-ACCOUNTS_DEPTH = ORDERS_DEPTH = 10
+WAITING_DOMAIN = 7
+ACCOUNTS_DEPTH = ORDERS_DEPTH = WAITING_DEPTH = 10
 INSTRUMENTS_DEPTH = 7
 RATE = 3
 
@@ -44,10 +46,38 @@ def list_account_elements(account: Account) -> list[int]:
         for number, position in holdings.items()
         if position.lots
     )
-    elements = [int.from_bytes(account.address, "big"), account.cash_atoms, account.nonce, len(held)]
+    elements = [
+        int.from_bytes(account.address, "big"),
+        account.cash_atoms,
+        account.nonce,
+        account.tier,
+        account.dead_man_ns,
+        account.cancel_on_disconnect,
+        len(held),
+    ]
     for row in held:
         elements.extend(row)
+    for number in sorted(account.groups):
+        elements.extend(list_group_elements(account.groups[number]))
     return elements
+
+
+def list_group_elements(group: Group) -> tuple[int, ...]:
+    """Return what an account's leaf says of one group [STATE-2]."""
+    return (
+        group.number,
+        group.underlying,
+        group.window_ns,
+        group.frozen_ns,
+        group.quantity_limit_lots,
+        group.delta_limit_atoms,
+        group.vega_limit_atoms,
+        group.window_start_ns,
+        group.filled_lots,
+        group.delta_atoms,
+        group.vega_atoms,
+        group.frozen_until_ns,
+    )
 
 
 def list_order_elements(order: Order) -> tuple[int, ...]:
@@ -61,6 +91,38 @@ def list_order_elements(order: Order) -> tuple[int, ...]:
         order.price_ticks,
         order.lots,
         order.priority,
+        order.terms.flags,
+        order.terms.display_lots,
+        order.visible_lots,
+        order.terms.valid_until_ns,
+        order.terms.label,
+        order.terms.link,
+        order.group,
+        order.volatility_bp,
+    )
+
+
+def list_waiting_elements(order: WaitingOrder) -> tuple[int, ...]:
+    """Return the elements of a waiting order's leaf [STATE-8]."""
+    terms = order.terms
+    return (
+        order.order_id,
+        order.account.number,
+        order.instrument.number,
+        terms.side,
+        terms.time_in_force,
+        terms.price_ticks,
+        terms.lots,
+        terms.flags,
+        terms.display_lots,
+        terms.valid_until_ns,
+        terms.label,
+        terms.link,
+        order.reference,
+        order.condition,
+        order.trigger_atoms,
+        order.trail_atoms,
+        order.parent_id,
     )
 
 
@@ -74,6 +136,11 @@ def list_instrument_elements(instrument: Instrument) -> tuple[int, ...]:
         instrument.state,
         instrument.mark_atoms,
         instrument.settlement_atoms,
+        instrument.forward_atoms,
+        instrument.last_ticks,
+        instrument.rate_e9,
+        instrument.accrual,
+        instrument.funded_ns,
     )
 
 
@@ -101,28 +168,32 @@ def list_house_elements(state: State) -> list[int]:
         state.withdrawn_atoms,
         state.withdrawal_count,
         state.operator_nonce,
+        state.insurance_atoms,
     ]
 
 
 class StateTree:
-    """The three sparse trees, kept up to date leaf by leaf."""
+    """The four sparse trees, kept up to date leaf by leaf."""
 
     def __init__(self) -> None:
         self.accounts = SparseTree(ACCOUNTS_DEPTH)
         self.orders = SparseTree(ORDERS_DEPTH)
         self.instruments = SparseTree(INSTRUMENTS_DEPTH)
+        self.waiting = SparseTree(WAITING_DEPTH)
 
     def compute_root(self, state: State) -> bytes:
         """Write the leaves that changed since the last call and return the state root [STATE-1]."""
         self._update_accounts(state)
         self._update_orders(state)
         self._update_instruments(state)
+        self._update_waiting(state)
         parts = [
             self.accounts.root,
             self.orders.root,
             self.instruments.root,
             hash_list(ORACLE_DOMAIN, list_oracle_elements(state)),
             hash_elements(HOUSE_DOMAIN, list_house_elements(state)),
+            self.waiting.root,
         ]
         return hash_elements(ROOT_DOMAIN, parts).to_bytes(32, "big")
 
@@ -139,19 +210,34 @@ class StateTree:
         state.dirty_accounts.clear()
 
     def _update_orders(self, state: State) -> None:
-        used = sorted(slot for slot in state.dirty_slots if slot in state.slots)
-        empty = sorted(slot for slot in state.dirty_slots if slot not in state.slots)
-        write_leaves(
-            self.orders, ORDER_DOMAIN, used, [list_order_elements(state.slots[slot]) for slot in used]
-        )
-        self.orders.update_many(empty, [0] * len(empty))
-        state.dirty_slots.clear()
+        rows = {
+            slot: list_order_elements(state.slots[slot])
+            for slot in sorted(state.dirty_slots)
+            if slot in state.slots
+        }
+        write_slots(self.orders, ORDER_DOMAIN, rows, state.dirty_slots)
+
+    def _update_waiting(self, state: State) -> None:
+        rows = {
+            slot: list_waiting_elements(state.waiting_slots[slot])
+            for slot in sorted(state.dirty_waiting_slots)
+            if slot in state.waiting_slots
+        }
+        write_slots(self.waiting, WAITING_DOMAIN, rows, state.dirty_waiting_slots)
 
     def _update_instruments(self, state: State) -> None:
         numbers = sorted(state.dirty_instruments)
         rows = [list_instrument_elements(state.instruments[number]) for number in numbers]
         write_leaves(self.instruments, INSTRUMENT_DOMAIN, numbers, rows)
         state.dirty_instruments.clear()
+
+
+def write_slots(tree: SparseTree, domain: int, rows: dict[int, tuple[int, ...]], dirty: set[int]) -> None:
+    """Write the leaves of used slots, zeros for the other dirty ones, and forget what was dirty."""
+    write_leaves(tree, domain, list(rows), list(rows.values()))
+    empty = sorted(dirty - rows.keys())
+    tree.update_many(empty, [0] * len(empty))
+    dirty.clear()
 
 
 def write_leaves(tree: SparseTree, domain: int, indices: list[int], rows: list[tuple[int, ...]]) -> None:
