@@ -14,6 +14,8 @@ from novate.kernel import (
     kernel_inner,
     mul_shift_floor,
 )
+from novate.protocol.generated.codes import Side
+from novate.protocol.generated.constants import PRICE_TICKS_MAX
 
 # Multiplying by this odd number near 2**61 / golden ratio and taking bits 40 and up spreads neighbouring
 # keys.
@@ -153,6 +155,14 @@ def find_tick_below(w: World, book: int, ticks: int) -> int:
     return (word << 6) + 63 - count_leading_zeros(w.bitmap_low[book, word])
 
 
+@kernel_inner
+def find_next_tick(w: World, book: int, ticks: int) -> int:
+    """Return the occupied price of a book that is next after an occupied one, away from the best, or NONE."""
+    if book & 1 == Side.BUY:
+        return find_tick_below(w, book, ticks - 1)
+    return find_tick_above(w, book, ticks + 1) if ticks < PRICE_TICKS_MAX else NONE
+
+
 @kernel
 def find_level(w: World, book: int, ticks: int) -> int:
     """Return the place of a price level, or of the free place where it would go."""
@@ -201,13 +211,13 @@ def append_order(w: World, slot: int) -> None:
         order["prev"] = level["tail"]
         w.orders[level["tail"]]["next"] = slot
     level["tail"] = slot
-    level["lots"] += order["lots"]
+    level["lots"] += order["visible_lots"]
     level["count"] += 1
 
 
 @kernel_inner
 def unlink_order(w: World, slot: int) -> None:
-    """Take an order with its remaining lots out of its level."""
+    """Take an order with its visible lots out of its level."""
     order = w.orders[slot]
     book = order["instrument"] * 2 + order["side"]
     at = find_level(w, book, order["price_ticks"])
@@ -221,19 +231,20 @@ def unlink_order(w: World, slot: int) -> None:
         level["tail"] = previous
     else:
         w.orders[following]["prev"] = previous
-    level["lots"] -= order["lots"]
+    level["lots"] -= order["visible_lots"]
     level["count"] -= 1
     if level["head"] == NONE:
-        assert level["lots"] == 0  # Invariant [MATCH-3]: an empty level holds no lots.
+        assert level["lots"] == 0  # Invariant [MATCH-3]: an empty level shows no lots.
         clear_tick(w, book, order["price_ticks"])
         remove_level(w, at)
 
 
 @kernel_inner
-def reduce_level(w: World, slot: int, lots: int) -> None:
-    """Take some lots of an order away, leaving it in its place."""
+def reduce_level(w: World, slot: int, lots: int, visible_lots: int) -> None:
+    """Take lots of an order away, some of them visible, leaving it in its place."""
     order = w.orders[slot]
     at = find_level(w, order["instrument"] * 2 + order["side"], order["price_ticks"])
-    w.levels[at]["lots"] -= lots
+    w.levels[at]["lots"] -= visible_lots
     order["lots"] -= lots
+    order["visible_lots"] -= visible_lots
     order["dirty"] = 1

@@ -6,100 +6,132 @@ new order is judged, and the old one is put back exactly if it fails. Implements
 
 from typing import Any
 
-from novate.execution.events import emit_result
-from novate.execution.ledger import change_open_lots, release_position, remove_order
-from novate.execution.order_book import reduce_level
-from novate.execution.tables import World
-from novate.execution.trading import (
-    emit_order,
-    find_own_order,
-    match_order,
+from novate.execution.events import emit_order, emit_result
+from novate.execution.judging import (
+    VOLATILITY,
     verify_account,
-    verify_mark,
-    verify_owner,
-    verify_risk,
-    verify_terms,
+    verify_display,
+    verify_judgement,
+    verify_open,
+    verify_price,
+    verify_size,
 )
+from novate.execution.ledger import change_open_lots, release_position
+from novate.execution.matching import match_order
+from novate.execution.open_orders import remove_order
+from novate.execution.order_book import find_slot, reduce_level
+from novate.execution.tables import NONE, World
 from novate.kernel import kernel_inner
-from novate.protocol.generated.codes import CancelReason, Code, EventKind, TimeInForce
+from novate.protocol.generated.codes import CancelReason, Code, EventKind
 
 Record = Any
 
 
 @kernel_inner
-def verify_replace(w: World, slot: int, command: Record) -> Code:
-    """Return the code of a REPLACE that loses its place, judged without the old order. [MATCH-8]"""
-    order = w.orders[slot]
-    number, side, lots = order["instrument"], order["side"], order["lots"]
-    code = verify_mark(w, number, command["time_ns"])
-    if code != Code.OK:
-        return code
+def draft_replacement(w: World, slot: int) -> Record:
+    """Put an open order into the draft, to be judged and matched again, and return that."""
+    w.draft[0] = w.orders[slot]
+    return w.draft[0]
+
+
+@kernel_inner
+def verify_replacement(w: World, slot: int, order: Record, time_ns: int) -> Code:
+    """Judge the order in flight in the account without the open order that it replaces. [MATCH-8] [IV-2]"""
+    old = w.orders[slot]
+    position, side, price_ticks, lots = old["position"], old["side"], old["price_ticks"], old["lots"]
     # The sums are exact integers, so lifting the old order out and putting it back changes nothing.
-    change_open_lots(w, order["position"], side, order["price_ticks"], -lots)
-    time_in_force = (
-        TimeInForce.POST_ONLY if order["time_in_force"] == TimeInForce.POST_ONLY else TimeInForce.GTC
-    )
-    code = verify_risk(
-        w, order["account"], number, side, time_in_force, command["lots"], command["price_ticks"]
-    )
-    change_open_lots(w, order["position"], side, order["price_ticks"], lots)
+    change_open_lots(w, position, side, price_ticks, -lots, 0)
+    code = verify_judgement(w, order, time_ns, 1)
+    change_open_lots(w, position, side, price_ticks, lots, 0)
     return code
 
 
 @kernel_inner
-def reduce_order(w: World, slot: int, lots: int) -> None:
-    """Let an order keep its place with fewer lots, and say so. [MATCH-8]"""
-    order = w.orders[slot]
-    removed = order["lots"] - lots
-    if removed > 0:
-        change_open_lots(w, order["position"], order["side"], order["price_ticks"], -removed)
-        reduce_level(w, slot, removed)
-    emit_order(
-        w,
-        EventKind.REDUCED,
-        order["account"],
-        order["order_id"],
-        order["instrument"],
-        order["side"],
-        order["price_ticks"],
-        lots,
-        0,
-    )
+def requeue_order(w: World, slot: int, order: Record, time_ns: int) -> None:
+    """End an open order and match the order in flight under its id. [MATCH-8] [MATCH-9]"""
+    old = w.orders[slot]
+    position = old["position"]
+    emit_order(w, EventKind.CANCELLED, old, old["lots"], old["visible_lots"], CancelReason.REPLACED)
+    remove_order(w, slot)
+    release_position(w, position)
+    match_order(w, order, time_ns)
 
 
 @kernel_inner
-def requeue_order(w: World, slot: int, price_ticks: int, lots: int) -> None:
-    """End the old order and match the new one under its id. [MATCH-8] [MATCH-9]"""
+def reduce_order(w: World, slot: int, lots: int) -> None:
+    """Let an open order keep its place with no more lots than it has, and say so. [MATCH-8] [ICEBERG-1]"""
     order = w.orders[slot]
-    account, order_id, number, side = order["account"], order["order_id"], order["instrument"], order["side"]
-    time_in_force, position = order["time_in_force"], order["position"]
-    old_ticks, old_lots = order["price_ticks"], order["lots"]
-    emit_order(
-        w, EventKind.CANCELLED, account, order_id, number, side, old_ticks, old_lots, CancelReason.REPLACED
-    )
-    remove_order(w, slot)
-    release_position(w, position)
-    match_order(w, account, order_id, number, side, time_in_force, price_ticks, lots)
+    removed, hidden = order["lots"] - lots, order["lots"] - order["visible_lots"]
+    if removed > 0:
+        change_open_lots(w, order["position"], order["side"], order["price_ticks"], -removed, order["group"])
+        reduce_level(w, slot, removed, max(0, removed - hidden))
+    emit_order(w, EventKind.REDUCED, order, lots, order["visible_lots"], 0)
+
+
+@kernel_inner
+def verify_replaceable(w: World, slot: int, command: Record) -> Code:
+    """Check that an order is open, belongs to the account and is no quote. [MATCH-8]"""
+    if slot == NONE:
+        return Code.ORDER_NOT_FOUND
+    if w.orders[slot]["account"] != command["account"]:
+        return Code.ORDER_NOT_OWNED
+    return Code.OK if w.orders[slot]["group"] == 0 else Code.ORDER_INVALID
+
+
+@kernel_inner
+def draft_changes(w: World, slot: int, command: Record) -> Record:
+    """Put the order that a REPLACE asks for into the draft, and return that."""
+    order = draft_replacement(w, slot)
+    order["lots"] = command["lots"]
+    if order["flags"] & VOLATILITY != 0:
+        order["volatility_bp"] = command["price_ticks"]
+    else:
+        order["price_ticks"] = command["price_ticks"]
+    return order
+
+
+@kernel_inner
+def verify_changes(w: World, order: Record, time_ns: int) -> Code:
+    """Check what a REPLACE asks for, before its judgement. [MATCH-8]"""
+    code = verify_open(w, order["instrument"], time_ns)
+    if code == Code.OK:
+        code = verify_size(order["lots"])
+    if code == Code.OK:
+        code = verify_display(order)
+    if code == Code.OK:
+        code = verify_price(order)
+    return code
+
+
+@kernel_inner
+def keeps_place(old: Record, order: Record) -> bool:
+    """Whether a replacement has the same price, or volatility, and no more lots. [MATCH-8]"""
+    if order["flags"] & VOLATILITY != 0:
+        same = order["volatility_bp"] == old["volatility_bp"]
+    else:
+        same = order["price_ticks"] == old["price_ticks"]
+    return bool(same and order["lots"] <= old["lots"])
 
 
 @kernel_inner
 def apply_replace(w: World, command: Record) -> None:
     """REPLACE. [MATCH-8]"""
-    account, lots, price_ticks = command["account"], command["lots"], command["price_ticks"]
+    account, order_id, time_ns = command["account"], command["order_id"], command["time_ns"]
     code = verify_account(w, command)
-    slot = find_own_order(w, command)
+    slot = find_slot(w.order_entries, order_id)
     if code == Code.OK:
-        code = verify_owner(w, slot, account)
+        code = verify_replaceable(w, slot, command)
+    if code != Code.OK:
+        emit_result(w, code, account, 0)
+        return
+    order = draft_changes(w, slot, command)
+    code = verify_changes(w, order, time_ns)
+    stays = keeps_place(w.orders[slot], order)
+    if code == Code.OK and not stays:
+        code = verify_replacement(w, slot, order, time_ns)
+    emit_result(w, code, account, order_id if code == Code.OK else 0)
     if code == Code.OK:
-        code = verify_terms(w, w.orders[slot]["instrument"], lots, price_ticks, command["time_ns"])
-    keeps_place = False
-    if code == Code.OK:
-        keeps_place = price_ticks == w.orders[slot]["price_ticks"] and lots <= w.orders[slot]["lots"]
-        if not keeps_place:
-            code = verify_replace(w, slot, command)
-    emit_result(w, code, account, command["order_id"] if code == Code.OK else 0)
-    if code == Code.OK:
-        if keeps_place:
-            reduce_order(w, slot, lots)
+        if stays:
+            reduce_order(w, slot, order["lots"])
         else:
-            requeue_order(w, slot, price_ticks, lots)
+            requeue_order(w, slot, order, time_ns)
