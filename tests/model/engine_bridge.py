@@ -3,22 +3,26 @@
 The only file of this folder that sees both; the model itself shares no code with the engine.
 """
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from novate.execution.engine import Engine
+from novate.execution.tables import NONE
 from novate.execution.views import (
     compute_conservation_gap,
     compute_lots_gap,
     read_account,
     read_open_orders,
     read_positions,
+    read_surface,
 )
 from novate.protocol.command import Command, make_command
 from novate.protocol.generated.codes import CommandKind
 from novate.protocol.generated.records import COMMAND_FIELDS, EVENT
 from novate.protocol.genesis import encode_genesis, parse_genesis
 from tests.model.generator import iter_world
+from tests.model.records import Group, Order, Waiting
 from tests.model.world import World
 
 Event = dict[str, int]
@@ -35,7 +39,8 @@ def translate(command: dict[str, Any]) -> Command:
     kind = CommandKind[command["kind"]]
     signer = bytes.fromhex(command["signer"][2:]) if command.get("signer") else b""
     fields = {name: command[name] for name in COMMAND_FIELDS[kind]}
-    return make_command(kind, command["time_ns"], signer, b"", **fields)
+    items = tuple(tuple(item) for item in command.get("items", ()))
+    return make_command(kind, command["time_ns"], signer, b"", **fields)._replace(items=items)
 
 
 def chunked(
@@ -85,63 +90,120 @@ def run_both(seed: int, count: int, profile: str) -> tuple[World, Engine]:
     return world, engine
 
 
-def list_engine_orders(engine: Engine) -> list[tuple[int, ...]]:
-    """Return every open order of the engine with its slot and priority, by id."""
-    rows = []
-    orders = engine.world.orders[: int(engine.world.house["order_high"][0])]
-    for slot, order in enumerate(orders):
-        if order["order_id"] != 0:
-            fields = ("order_id", "account", "instrument", "side", "price_ticks", "lots", "priority")
-            rows.append((*(int(order[name]) for name in fields), slot))
-    assert len(rows) == sum(len(read_open_orders(engine, n)) for n in range(len(engine.addresses)))
-    return sorted(rows)
+def read_fields(record: Any, names: Iterable[str]) -> dict[str, int]:
+    """Return fields of one of the engine's records as plain integers."""
+    return {name: int(record[name]) for name in names}
 
 
-def compare_accounts(world: World, engine: Engine) -> None:
-    """Assert that money, margin and positions of every account are equal."""
-    for number, expected in enumerate(world.model.state()["accounts"]):
-        account = read_account(engine, number)
+def list_slots(table: Any, names: Iterable[str]) -> list[dict[str, int]]:
+    """Return the live records of a table of open or waiting orders with their slots, by order_id."""
+    named = [name for name in names if name != "slot"]
+    rows = [
+        read_fields(record, named) | {"slot": slot}
+        for slot, record in enumerate(table)
+        if record["order_id"] != 0
+    ]
+    return sorted(rows, key=lambda row: row["order_id"])
+
+
+def list_groups(engine: Engine, number: int) -> list[dict[str, int]]:
+    """Return an account's groups that were ever set, with their numbers."""
+    names = [field.name for field in dataclasses.fields(Group)]
+    return [
+        {"group": index + 1} | read_fields(record, names)
+        for index, record in enumerate(engine.world.groups[number])
+        if record["underlying"] != NONE
+    ]
+
+
+def compare_accounts(state: dict[str, Any], engine: Engine) -> None:
+    """Assert that money, margin, positions, timers and groups of every account are equal."""
+    for number, expected in enumerate(state["accounts"]):
+        account, record = read_account(engine, number), engine.world.accounts[number]
         positions = [(p.instrument, p.lots, p.cost_atoms) for p in read_positions(engine, number) if p.lots]
-        gross = engine.world.portfolios[number]["gross_lots"].tolist()
         found = {
             "address": "0x" + account.address.hex(),
             "cash_atoms": account.cash_atoms,
             "nonce": account.nonce,
+            **read_fields(record, ("tier", "dead_man_ns", "cancel_on_disconnect")),
             "positions": positions,
+            "groups": list_groups(engine, number),
             "open_orders": len(read_open_orders(engine, number)),
-            "gross_lots": gross,
+            "waiting_orders": int(record["waiting_count"]),
+            "gross_lots": engine.world.portfolios[number]["gross_lots"].tolist(),
             "equity_atoms": account.equity_atoms,
             "unrealised_atoms": account.unrealised_atoms,
             "initial_atoms": account.initial_margin_atoms,
             "maintenance_atoms": account.maintenance_margin_atoms,
         }
         assert expected == found, f"account {number}"
+    assert len(state["accounts"]) == len(engine.addresses)
 
 
-def compare_tables(world: World, engine: Engine) -> None:
-    """Assert that orders with their slots, instruments with their rows, and the house are equal."""
-    state = world.model.state()
-    fields = ("order_id", "account", "instrument", "side", "price_ticks", "lots", "priority", "slot")
-    expected = sorted(tuple(int(order[name]) for name in fields) for order in state["orders"])
-    assert expected == list_engine_orders(engine)
-    for number, instrument in enumerate(state["instruments"]):
+def compare_orders(world: World, state: dict[str, Any], engine: Engine) -> None:
+    """Assert that open and waiting orders, their slots and the stacks of free slots are equal."""
+    tables, house, model = engine.world, engine.world.house[0], world.model
+    for name, table in (("orders", tables.orders), ("waiting", tables.waiting)):
+        shape = Order if name == "orders" else Waiting
+        names = [field.name for field in dataclasses.fields(shape)]
+        assert state[name] == list_slots(table, names), name
+    free = tables.free_orders[: int(house["free_order_count"])].tolist()
+    assert model.free_slots == free
+    free = tables.free_waiting[: int(house["free_waiting_count"])].tolist()
+    assert model.free_waiting_slots == free
+
+
+def compare_instruments(state: dict[str, Any], engine: Engine) -> None:
+    """Assert that terms, marks, rows, Greeks and funding of every instrument are equal."""
+    always = ("underlying", "kind", "strike_atoms", "expiry_ns", "series", "lots_per_unit", "tick_atoms")
+    always += ("state", "mark_atoms", "settlement_atoms", "forward_atoms", "last_ticks", "funded_ns")
+    marked = ("notional_atoms", "taker_fee_atoms", "delta_atoms", "vega_atoms")
+    for number, expected in enumerate(state["instruments"]):
         record = engine.world.instruments[number]
-        marked = instrument["mark_atoms"] is not None and instrument["mark_atoms"] >= 0
-        assert int(record["mark_atoms"]) == (instrument["mark_atoms"] if marked else -1)
-        assert int(record["state"]) == instrument["state"]
-        assert int(record["settlement_atoms"]) == instrument["settlement_atoms"]
-        if marked:
-            assert engine.world.rows[number].tolist() == list(instrument["rows"])
-            assert engine.world.basis_rows[number].tolist() == list(instrument["basis"])
-    house = engine.world.house[0]
-    for name, value in state["house"].items():
-        assert value == int(house[name]), name
+        names = always + marked if expected["mark_atoms"] >= 0 else always
+        assert {name: expected[name] for name in names} == read_fields(record, names), f"instrument {number}"
+        assert expected["rate_e9"] == int(record["funding_rate_e9"]), f"instrument {number}"
+        assert expected["accrual"] == int(record["funding_accrual"]), f"instrument {number}"
+        if expected["mark_atoms"] >= 0:
+            assert expected["rows"] == engine.world.rows[number].tolist(), f"instrument {number}"
+            assert expected["basis"] == engine.world.basis_rows[number].tolist(), f"instrument {number}"
+    assert len(state["instruments"]) == int(engine.world.house["instrument_count"][0])
+
+
+def compare_oracles(state: dict[str, Any], engine: Engine) -> None:
+    """Assert that indices, accepted surfaces and settlement averages are equal."""
+    for number, expected in enumerate(state["underlyings"]):
+        record = engine.world.markets[number]
+        assert expected["dirty"] == bool(record["dirty"]), f"underlying {number}"
+        if expected["has_index"]:
+            names = ("index_atoms", "confidence_e6", "index_time_ns", "advanced_ns")
+            mine = {name: expected[name] for name in names}
+            assert mine == read_fields(record, names), f"underlying {number}"
+    names = ("underlying", "expiry_ns", "expired", "twap_sum", "twap_ms")
+    for number, expected in enumerate(state["series"]):
+        record = engine.world.series[number]
+        mine = {name: int(expected[name]) for name in names}
+        assert mine == read_fields(record, names), f"series {number}"
+        accepted = read_surface(engine, number)
+        found = tuple(accepted) if accepted else (0,) * 8
+        assert (*expected["surface"], expected["reference_index"]) == found, f"series {number}"
+        if accepted:
+            assert expected["variance_time_ns"] == int(record["variance_time_ns"]), f"series {number}"
+
+
+def compare_house(state: dict[str, Any], engine: Engine) -> None:
+    """Assert that the venue's own counters are equal."""
+    assert state["house"] == read_fields(engine.world.house[0], state["house"])
 
 
 def compare_states(world: World, engine: Engine) -> None:
     """Assert that both ended in the same state, and that the engine's own invariants hold."""
     world.model.check_invariants()
-    compare_accounts(world, engine)
-    compare_tables(world, engine)
+    state = world.model.state()
+    compare_accounts(state, engine)
+    compare_orders(world, state, engine)
+    compare_instruments(state, engine)
+    compare_oracles(state, engine)
+    compare_house(state, engine)
     assert compute_conservation_gap(engine) == 0
     assert compute_lots_gap(engine) == 0

@@ -1,22 +1,37 @@
 """[MARGIN-*]: an account's equity and requirements, from all of its positions and orders, every time.
 
 Nothing is kept between two calls but, per instrument and limit price, the worst effect of one filled lot.
+Rows of 33: the 32 scenarios, then one in which nothing moves, so that the least of P + O is also at most O0.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .records import BUY, LIMITS, PERPETUAL, Account, Instrument, Order, mul_ratio_ceil_e6
+from .records import (
+    BUY,
+    LIMITS,
+    LINEAR,
+    PERPETUAL,
+    SELL,
+    Account,
+    Instrument,
+    Order,
+    Position,
+    mul_ratio_ceil_e6,
+)
 
 if TYPE_CHECKING:
     from .model import Model
 
-SCENARIOS = LIMITS["SCENARIO_COUNT"]
+ROW_LENGTH = LIMITS["SCENARIO_COUNT"] + 1
 
 
 class Exposure(NamedTuple):
-    """One instrument of one account: lots held, cost, open buys and sells, open lots by (side, price)."""
+    """One instrument of one account: lots held, cost, open buys and sells, open lots by (side, price).
+
+    Quotes are not among the open lots ([QUOTE-4]).
+    """
 
     instrument: Instrument
     held: int
@@ -30,6 +45,8 @@ def exposures(model: Model, account: Account) -> list[list[Exposure]]:
     """For each underlying, the account's positions and open orders by instrument."""
     levels: dict[int, dict[tuple[int, int], int]] = {}
     for order in account.orders.values():
+        if order.group:
+            continue
         by_price = levels.setdefault(order.instrument, {})
         key = (order.side, order.price_ticks)
         by_price[key] = by_price.get(key, 0) + order.lots
@@ -49,28 +66,28 @@ def exposures(model: Model, account: Account) -> list[list[Exposure]]:
 
 
 def worst_effects(instrument: Instrument, side: int, price_ticks: int) -> list[int]:
-    """[MARGIN-3]: min(0, y[s]) of one lot bought or sold at the limit."""
+    """[MARGIN-3]: min(0, y[s]) of one lot bought or sold at the limit, and the same with R = 0."""
     key = (side, price_ticks)
     if key not in instrument.worst_by_price:
         direction = 1 if side == BUY else -1
         edge = direction * (instrument.mark_atoms - price_ticks * instrument.tick_atoms)
         edge -= instrument.taker_fee_atoms
-        instrument.worst_by_price[key] = [min(0, direction * row + edge) for row in instrument.rows]
+        instrument.worst_by_price[key] = [min(0, direction * row + edge) for row in (*instrument.rows, 0)]
     return instrument.worst_by_price[key]
 
 
 def _held_scan(found: list[Exposure]) -> list[int]:
-    """[MARGIN-1]: P[s]."""
-    total = [0] * SCENARIOS
+    """[MARGIN-1]: P[s], and 0 where nothing moves."""
+    total = [0] * ROW_LENGTH
     for exposure in found:
         if exposure.held:
-            lots = exposure.held
-            total = [profit + lots * row for profit, row in zip(total, exposure.instrument.rows, strict=True)]
+            lots, rows = exposure.held, (*exposure.instrument.rows, 0)
+            total = [profit + lots * row for profit, row in zip(total, rows, strict=True)]
     return total
 
 
 def _filled_scan(found: list[Exposure]) -> list[int]:
-    """[MARGIN-3]: P[s] + O[s]."""
+    """[MARGIN-3]: P[s] + O[s], then O0."""
     total = _held_scan(found)
     for exposure in found:
         for side, price, lots in exposure.levels:
@@ -93,20 +110,76 @@ def _basis(found: list[Exposure], with_orders: bool) -> int:
     return sum(max(0, -min(sums)) for sums in shifts.values())
 
 
-def initial_margin(model: Model, found: list[Exposure], underlying: int) -> int:
+class GroupRisk(NamedTuple):
+    """[MARGIN-13] for one group: O_g[s] then O0_g, G_g, and K_g * N and S_g * N."""
+
+    effects: list[int]
+    basis: int
+    fillable: int
+    sellable: int
+
+
+def _knapsack(quotes: list[Order], per_lot: list[int], room: int) -> int:
+    """The least sum of n * y over 0 <= n <= lots of each quote and at most `room` lots in all."""
+    total = 0
+    for effect, lots in sorted((y, order.lots) for y, order in zip(per_lot, quotes, strict=True)):
+        if effect >= 0 or room == 0:
+            break
+        filled = min(lots, room)
+        total += filled * effect
+        room -= filled
+    return total
+
+
+def _group_risk(model: Model, quotes: list[Order], room: int) -> GroupRisk:
+    """What the fills of one window can do at worst; `room` is Q."""
+    instruments = model.instruments
+    rows = [worst_effects(instruments[q.instrument], q.side, q.price_ticks) for q in quotes]
+    effects = [_knapsack(quotes, list(column), room) for column in zip(*rows, strict=True)]
+    basis = [
+        min(0, *((profit if q.side == BUY else -profit) for profit in instruments[q.instrument].basis))
+        for q in quotes
+    ]
+    notional = instruments[quotes[0].instrument].notional_atoms
+    fillable = min(room, sum(q.lots for q in quotes))
+    sellable = min(room, sum(q.lots for q in quotes if q.side == SELL))
+    return GroupRisk(effects, _knapsack(quotes, basis, room), fillable * notional, sellable * notional)
+
+
+def group_risks(model: Model, account: Account) -> list[list[GroupRisk]]:
+    """For each underlying, the account's groups that have open quotes."""
+    found: list[list[GroupRisk]] = [[] for _ in model.underlyings]
+    quotes: dict[int, list[Order]] = {}
+    for order in account.orders.values():
+        if order.group:
+            quotes.setdefault(order.group, []).append(order)
+    for number in sorted(quotes):
+        group = account.groups[number]
+        room = group.quantity_limit_lots - group.filled_lots
+        found[group.underlying].append(_group_risk(model, quotes[number], room))
+    return found
+
+
+def initial_margin(model: Model, found: list[Exposure], groups: list[GroupRisk], underlying: int) -> int:
     """[MARGIN-8] for one underlying, with [MARGIN-4] to [MARGIN-7] in their initial forms."""
-    if not found:
+    if not found and not groups:
         return 0
-    futures = short = confidence = 0
+    futures = 0
+    short = sum(group.sellable for group in groups)
+    confidence = sum(group.fillable for group in groups)
     for instrument, held, _, buys, sells, _ in found:
         worst = max(abs(held + buys), abs(held - sells)) * instrument.notional_atoms
         confidence += worst
-        if instrument.kind == PERPETUAL:
+        if instrument.kind in LINEAR:
             futures += worst
         else:
             short += max(0, sells - held) * instrument.notional_atoms
+    scan = _filled_scan(found)
+    for group in groups:
+        scan = [profit + effect for profit, effect in zip(scan, group.effects, strict=True)]
     rates = model.parameters
-    total = max(0, -min(_filled_scan(found))) + _basis(found, with_orders=True)
+    total = max(0, -min(scan))
+    total += _basis(found, with_orders=True) - sum(group.basis for group in groups)
     total += mul_ratio_ceil_e6(futures, rates["futures_initial_e6"])
     total += mul_ratio_ceil_e6(short, rates["short_initial_e6"])
     if model.underlyings[underlying].confidence_e6 < rates["confidence_threshold_e6"]:
@@ -118,9 +191,9 @@ def maintenance_margin(model: Model, found: list[Exposure]) -> int:
     """[MARGIN-8] for one underlying, of positions only."""
     if not found:
         return 0
-    perpetuals = [x for x in found if x.instrument.kind == PERPETUAL]
-    options = [x for x in found if x.instrument.kind != PERPETUAL]
-    futures = sum(abs(x.held) * x.instrument.notional_atoms for x in perpetuals)
+    linear = [x for x in found if x.instrument.kind in LINEAR]
+    options = [x for x in found if x.instrument.kind not in LINEAR]
+    futures = sum(abs(x.held) * x.instrument.notional_atoms for x in linear)
     short = sum(max(0, -x.held) * x.instrument.notional_atoms for x in options)
     total = mul_ratio_ceil_e6(max(0, -min(_held_scan(found))), 800_000) + _basis(found, with_orders=False)
     total += mul_ratio_ceil_e6(futures, model.parameters["futures_maintenance_e6"])
@@ -137,30 +210,57 @@ class Summary(NamedTuple):
 
 
 def _equity(account: Account, found: list[list[Exposure]]) -> tuple[int, int]:
-    """[MARGIN-2]: equity, and the unrealised profit of perpetuals."""
+    """[MARGIN-2]: equity, and the unrealised profit of linear instruments."""
     equity, unrealised = account.cash_atoms, 0
     for instrument, held, cost, _, _, _ in (exposure for part in found for exposure in part):
         if held:
             equity += held * instrument.mark_atoms
-            if instrument.kind == PERPETUAL:
+            if instrument.kind in LINEAR:
                 equity -= cost
                 unrealised += held * instrument.mark_atoms - cost
     return equity, unrealised
 
 
+def _initial(model: Model, account: Account, found: list[list[Exposure]]) -> int:
+    """[MARGIN-8] over all underlyings."""
+    groups = group_risks(model, account)
+    return sum(initial_margin(model, part, groups[u], u) for u, part in enumerate(found))
+
+
 def summary(model: Model, account: Account) -> Summary:
-    """Equity, unrealised perpetual profit, initial and maintenance margin."""
+    """Equity, unrealised profit of linear instruments, initial and maintenance margin."""
     found = exposures(model, account)
     equity, unrealised = _equity(account, found)
-    initial = sum(initial_margin(model, part, u) for u, part in enumerate(found))
-    return Summary(equity, unrealised, initial, sum(maintenance_margin(model, part) for part in found))
+    maintenance = sum(maintenance_margin(model, part) for part in found)
+    return Summary(equity, unrealised, _initial(model, account, found), maintenance)
+
+
+def surplus(model: Model, account: Account) -> int:
+    """Equity less the initial margin of positions and open orders, in atoms."""
+    found = exposures(model, account)
+    return _equity(account, found)[0] - _initial(model, account, found)
 
 
 def passes(model: Model, account: Account) -> bool:
     """[MARGIN-8]: equity covers the initial margin of positions and open orders."""
-    found = exposures(model, account)
-    initial = sum(initial_margin(model, part, u) for u, part in enumerate(found))
-    return _equity(account, found)[0] >= initial
+    return surplus(model, account) >= 0
+
+
+def surplus_if_filled(model: Model, account: Account, order: Order) -> int:
+    """[MARGIN-12]: the surplus with every lot of an order filled that is not among the open ones."""
+    instrument, direction = model.instruments[order.instrument], 1 if order.side == BUY else -1
+    edge = direction * (instrument.mark_atoms - order.price_ticks * instrument.tick_atoms)
+    equity = _equity(account, exposures(model, account))[0]
+    equity += order.lots * (edge - instrument.taker_fee_atoms)
+    before = account.positions.get(order.instrument)
+    held = before.lots if before else 0
+    account.positions[order.instrument] = Position(held + direction * order.lots)
+    initial = _initial(model, account, exposures(model, account))
+    if before:
+        account.positions[order.instrument] = before
+    else:
+        del account.positions[order.instrument]
+    return equity - initial
 
 
 def gross_lots(model: Model, account: Account, underlying: int) -> int:

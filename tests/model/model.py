@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import margin, oracle, orders, venue
+from . import invariants, margin, oracle, orders, quotes, timers, venue, waiting
 from .records import (
     EVENT_FIELDS,
     KINDS,
-    PERPETUAL,
-    POST_ONLY,
     SIGNED_BY,
     Account,
     House,
@@ -22,6 +20,7 @@ from .records import (
     Rejected,
     Series,
     Underlying,
+    Waiting,
     require,
 )
 
@@ -46,6 +45,8 @@ class Model:
         self.books: list[tuple[list[Order], list[Order]]] = []
         self.orders: dict[int, Order] = {}
         self.free_slots = list(range(self.limits["orders"] - 1, -1, -1))
+        self.waiting: dict[int, Waiting] = {}
+        self.free_waiting_slots = list(range(self.limits["triggers"] - 1, -1, -1))
         self.house = House()
         self.sequence = 0
         self.started = False
@@ -60,6 +61,7 @@ class Model:
             require(not self.started or command["time_ns"] >= self.time_ns, "TIME_NOT_MONOTONIC")
             self.started, self.time_ns = True, command["time_ns"]
             account, order_id = _HANDLERS[command["kind"]](self, command)
+            waiting.fire_ready(self)
             code = 0
         except Rejected as refusal:
             named = command["kind"] == "DEPOSIT" or SIGNED_BY[command["kind"]] == "account"
@@ -82,7 +84,7 @@ class Model:
         return self.numbers.get(address, -1)
 
     def series_number(self, underlying: int, expiry_ns: int) -> int:
-        """The series of an (underlying, expiry), -1 if no option of it was listed."""
+        """The series of an (underlying, expiry), -1 if no option or future of it was listed."""
         for number, series in enumerate(self.series):
             if (series.underlying, series.expiry_ns) == (underlying, expiry_ns):
                 return number
@@ -115,22 +117,20 @@ class Model:
         require(command["signer"] in self.genesis["oracles"], "ORACLE_UNKNOWN")
         return int(self.genesis["oracles"].index(command["signer"]))
 
+    def check_invariants(self) -> None:
+        """Assert what holds in every state: money, lots, books, slots and counts."""
+        invariants.check(self)
+
     def state(self) -> dict[str, Any]:
         """Everything that a later command's outcome can depend on, and each account's margin."""
-        house = {name: getattr(self.house, name) for name in House.__slots__}
         return {
             "accounts": [self._account_state(account) for account in self.accounts],
-            "orders": [
-                {name: getattr(order, name) for name in Order.__slots__}
-                for _, order in sorted(self.orders.items())
-            ],
-            "instruments": [
-                {name: getattr(instrument, name) for name in Instrument.__slots__ if name != "worst_by_price"}
-                for instrument in self.instruments
-            ],
+            "orders": [_fields(order) for _, order in sorted(self.orders.items())],
+            "waiting": [_fields(order) for _, order in sorted(self.waiting.items())],
+            "instruments": [_instrument_state(instrument) for instrument in self.instruments],
             "underlyings": [_underlying_state(underlying) for underlying in self.underlyings],
             "series": [_series_state(series) for series in self.series],
-            "house": house | {"time_ns": self.time_ns},
+            "house": _fields(self.house) | {"time_ns": self.time_ns},
         }
 
     def _account_state(self, account: Account) -> dict[str, Any]:
@@ -140,8 +140,15 @@ class Model:
             "address": account.address,
             "cash_atoms": account.cash_atoms,
             "nonce": account.nonce,
+            "tier": account.tier,
+            "dead_man_ns": account.dead_man_ns,
+            "cancel_on_disconnect": account.cancel_on_disconnect,
             "positions": [(i, position.lots, position.cost_atoms) for i, position in held],
+            "groups": [
+                {"group": number} | _fields(group) for number, group in sorted(account.groups.items())
+            ],
             "open_orders": len(account.orders),
+            "waiting_orders": len(account.waiting),
             "gross_lots": [margin.gross_lots(self, account, u) for u in range(len(self.underlyings))],
             "equity_atoms": equity,
             "unrealised_atoms": unrealised,
@@ -149,29 +156,15 @@ class Model:
             "maintenance_atoms": maintenance,
         }
 
-    def check_invariants(self) -> None:
-        """[CASH-3], zero-sum lots, uncrossed ordered books, disjoint slots and full counts."""
-        cash = sum(account.cash_atoms for account in self.accounts)
-        kinds = [instrument.kind for instrument in self.instruments]
-        held = [item for account in self.accounts for item in account.positions.items()]
-        cost = sum(position.cost_atoms for number, position in held if kinds[number] == PERPETUAL)
-        house = self.house
-        assert cash - cost + house.fees_atoms == house.deposited_atoms - house.withdrawn_atoms
-        for number in range(len(self.instruments)):
-            assert sum(position.lots for i, position in held if i == number) == 0
-            bids, asks = self.books[number]
-            assert not (bids and asks) or bids[0].price_ticks < asks[0].price_ticks
-            assert bids == sorted(bids, key=lambda order: (-order.price_ticks, order.priority))
-            assert asks == sorted(asks, key=lambda order: (order.price_ticks, order.priority))
-        assert all(p.lots for account in self.accounts for p in account.positions.values())
-        assert all(order.lots > 0 for order in self.orders.values())
-        assert all(order.time_in_force in (0, POST_ONLY) for order in self.orders.values())
-        slots = [order.slot for order in self.orders.values()] + self.free_slots
-        assert sorted(slots) == list(range(self.limits["orders"]))
-        assert sorted(self.orders) == sorted(i for account in self.accounts for i in account.orders)
-        assert sum(len(bids) + len(asks) for bids, asks in self.books) == len(self.orders)
-        assert orders.position_records(self) <= self.limits["positions"]
-        assert house.fees_atoms >= 0
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__slots__}
+
+
+def _instrument_state(instrument: Instrument) -> dict[str, Any]:
+    fields = _fields(instrument) | {"funded_ns": instrument.funded_ns or 0}
+    del fields["worst_by_price"]
+    return fields
 
 
 def _underlying_state(underlying: Underlying) -> dict[str, Any]:
@@ -213,4 +206,10 @@ _HANDLERS = {
     "SURFACE": oracle.surface,
     "TICK": oracle.tick,
     "SEAL": venue.seal,
+    "PLACE_TRIGGER": waiting.place_trigger,
+    "PROTECT": timers.protect,
+    "DISCONNECT": timers.disconnect,
+    "SET_MMP": quotes.set_mmp,
+    "MASS_QUOTE": quotes.mass_quote,
+    "SET_TIER": venue.set_tier,
 }

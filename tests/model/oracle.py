@@ -1,21 +1,20 @@
-"""[INDEX-*], [SURFACE-*], [MARK-*] and [EXPIRY-*]: what oracles say, and what time does."""
+"""[INDEX-*], [SURFACE-*], [MARK-*], [EXPIRY-*] and [TICK-1]: what oracles say, and what time does."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import pricing
-from .orders import end_order, take_from_book
+from . import fees, funding, orders, pricing, quotes, timers, waiting
 from .records import (
     CALL,
     EXPIRED,
+    FUTURE,
     OPEN,
     PERPETUAL,
     SCALES,
     Instrument,
     Report,
     Series,
-    mul_ratio_ceil_e6,
     require,
 )
 
@@ -123,23 +122,41 @@ def _check_calendar(model: Model, series: Series, report: Report) -> None:
 
 
 def tick(model: Model, command: Command) -> tuple[int, int]:
-    """[TICK-1]."""
+    """[TICK-1]; ready orders fire after every command."""
     for number, underlying in enumerate(model.underlyings):
         if underlying.index_time_ns is not None:
             advance(model, number)
     for series in model.series:
         if not series.expired and series.expiry_ns <= model.time_ns:
             _expire(model, series)
-    for number, underlying in enumerate(model.underlyings):
-        if underlying.dirty:
-            marked = sum(
-                _mark(model, instrument)
-                for instrument in model.instruments
-                if instrument.underlying == number and instrument.state == OPEN
-            )
-            underlying.dirty = False
-            model.emit("MARKED", instrument=number, lots=marked)
+    quotes.end_windows(model)
+    marked = _renew_marks(model)
+    funding.fund(model)
+    timers.cancel_due_accounts(model)
+    timers.cancel_expired(model)
+    for number in marked:
+        orders.reprice(model, number)
+    waiting.fire_armed(model)
     return -1, 0
+
+
+def _renew_marks(model: Model) -> list[int]:
+    """[MARK-1] and [MARK-3]: the underlyings whose marks were renewed."""
+    for series in model.series:
+        underlying = model.underlyings[series.underlying]
+        in_window = not series.expired and pricing.is_in_window(series, model.time_ns)
+        if in_window and underlying.index_time_ns is not None:
+            underlying.dirty = True
+    renewed = [number for number, underlying in enumerate(model.underlyings) if underlying.dirty]
+    for number in renewed:
+        marked = sum(
+            _mark(model, instrument)
+            for instrument in model.instruments
+            if instrument.underlying == number and instrument.state == OPEN
+        )
+        model.underlyings[number].dirty = False
+        model.emit("MARKED", instrument=number, lots=marked)
+    return renewed
 
 
 def _expire(model: Model, series: Series) -> None:
@@ -152,14 +169,15 @@ def _expire(model: Model, series: Series) -> None:
         if instrument.kind == PERPETUAL or model.series[instrument.series] is not series:
             continue
         for order in sorted((o for side in model.books[number] for o in side), key=lambda o: o.order_id):
-            take_from_book(model, order)
-            end_order(model, order, "INSTRUMENT_EXPIRED")
-        gain = price - instrument.strike_atoms
-        payoff = max(0, gain if instrument.kind == CALL else -gain) // instrument.lots_per_unit
+            orders.end_order(model, order, "INSTRUMENT_EXPIRED")
+        waiting.end_in(model, number)
+        payoff = _payoff(instrument, price)
         for holder, account in enumerate(model.accounts):
             position = account.positions.pop(number, None)
             if position is not None:
                 paid = position.lots * payoff
+                if instrument.kind == FUTURE:
+                    paid -= position.cost_atoms
                 account.cash_atoms += paid
                 model.emit(
                     "SETTLED", account=holder, instrument=number, lots=position.lots, amount_atoms=paid
@@ -172,28 +190,35 @@ def _expire(model: Model, series: Series) -> None:
         model.emit("EXPIRED", instrument=number, amount_atoms=price)
 
 
+def _payoff(instrument: Instrument, price: int) -> int:
+    """[EXPIRY-2] and [FUT-3]: what one lot pays at the settlement price."""
+    gain = price - instrument.strike_atoms
+    if instrument.kind == FUTURE:
+        return price // instrument.lots_per_unit
+    return max(0, gain if instrument.kind == CALL else -gain) // instrument.lots_per_unit
+
+
 def _mark(model: Model, instrument: Instrument) -> bool:
     """[MARK-1] to [MARK-3]; False if there is nothing to mark the instrument by."""
     underlying = model.underlyings[instrument.underlying]
     if underlying.index_time_ns is None:
         return False
-    spot = underlying.index_atoms
     if instrument.kind == PERPETUAL:
-        instrument.mark_atoms = spot // instrument.lots_per_unit
-        instrument.rows, instrument.basis = pricing.perpetual_rows(instrument.mark_atoms)
+        marked = pricing.mark_perpetual(instrument, underlying.index_atoms)
     else:
         series = model.series[instrument.series]
         if series.surface is None:
             return False
         shift = model.parameters["basis_shift_e6"]
-        marked = pricing.option_rows(instrument, series, underlying, model.time_ns, shift)
-        instrument.mark_atoms, instrument.rows, instrument.basis = marked
+        view = pricing.outlook(series, underlying, model.time_ns)
+        if instrument.kind == FUTURE:
+            marked = pricing.mark_future(instrument, view, shift)
+        else:
+            marked = pricing.mark_option(instrument, view, series.surface, shift)
+    instrument.mark_atoms, instrument.rows, instrument.basis = marked.mark, marked.rows, marked.basis
+    instrument.delta_atoms, instrument.vega_atoms = marked.delta, marked.vega
+    instrument.forward_atoms = marked.forward
     instrument.worst_by_price.clear()
-    instrument.notional_atoms = -(-spot // instrument.lots_per_unit)
-    instrument.taker_fee_atoms = mul_ratio_ceil_e6(
-        instrument.notional_atoms, model.parameters["taker_fee_e6"]
-    )
-    instrument.maker_fee_atoms = mul_ratio_ceil_e6(
-        instrument.notional_atoms, model.parameters["maker_fee_e6"]
-    )
+    instrument.notional_atoms = -(-underlying.index_atoms // instrument.lots_per_unit)
+    instrument.taker_fee_atoms = fees.highest_per_lot(model, instrument)
     return True

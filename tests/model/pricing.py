@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from .records import CALL, E6, LIMITS, SCALES, Instrument, Report, Series, Underlying
 
@@ -33,8 +35,9 @@ ONE = 1 << 48
 UP, DOWN = 1, 2
 VOLATILITY_MAX = (1 << 51) - 1
 CDF_PIECES = [CDF_SERIES[8 * i : 8 * i + 8][::-1] for i in range(64)]
+INVERSE_SQRT3 = 162_509_653_574_040
 MONEYNESS_GRID = [j * abs(j) << 36 for j in range(-100, 101)]
-US = SCALES["NS_PER_US"]
+US, MS = SCALES["NS_PER_US"], SCALES["NS_PER_MS"]
 DAY, YEAR = SCALES["NS_PER_DAY"], SCALES["NS_PER_YEAR"]
 
 
@@ -170,51 +173,143 @@ def total_volatility(slice_: Report, k: int, variance_ratio: int) -> int:
     return min(root(mul(w, variance_ratio)), VOLATILITY_MAX) if w > 0 else 0
 
 
-def shocked_volatilities(v: int, left_ns: int) -> list[int]:
-    """[SCENARIO-2] and [SCENARIO-3]: unchanged, up, down."""
+def yearly_root(left_ns: int) -> int:
+    """The square root of the years that are left: what a yearly volatility is multiplied by."""
+    return root(div(max(0, left_ns), YEAR))
+
+
+def shocked_volatilities(
+    v: int, left_ns: int, reduced: Callable[[int], int] = lambda volatility: volatility
+) -> list[int]:
+    """[SCENARIO-2] and [SCENARIO-3]: unchanged, up, down; `reduced` is what [MARK-5] does to the floor."""
     days = max(left_ns, DAY)
     power = 300_000 if days <= 30 * DAY else 130_000
     g = exp(ratio(ln_ratio(30 * DAY, days), power))
-    floor = ratio(root(div(left_ns, YEAR)), 400_000) if left_ns > 0 else 0
+    floor = reduced(ratio(yearly_root(left_ns), 400_000))
     up = min(max(mul(v, ONE + (g >> 1)), floor), VOLATILITY_MAX)
     down = min(max(mul(v, ONE - ratio(g, 300_000)), 0), VOLATILITY_MAX)
     return [v, up, down]
 
 
-def option_rows(
-    instrument: Instrument, series: Series, underlying: Underlying, time_ns: int, basis_shift_e6: int
-) -> tuple[int, list[int], list[int]]:
-    """[MARK-1], [MARK-4], [SCENARIO-4] and [SCENARIO-5]: mark, scenario row and basis row of one lot."""
+class Outlook(NamedTuple):
+    """A series at a mark update: its forward, and the known and the moving part of it ([MARK-5]).
+
+    Outside the settlement window nothing is known yet and the whole forward moves.
+    """
+
+    forward: int
+    known: int
+    moving: int
+    in_window: bool
+    left_ns: int
+    variance_ratio: int
+
+    def reduced(self, volatility: int) -> int:
+        """[MARK-5]: a volatility times the share that moves and times that of an average."""
+        if not self.in_window:
+            return volatility
+        return mul(mul(volatility, div(self.moving, self.forward)), INVERSE_SQRT3)
+
+    def shocked(self, rate_e6: int) -> int:
+        """The forward after a move, in x16."""
+        if not self.in_window:
+            return ratio(self.forward << 16, rate_e6)
+        return max(1, (self.known << 16) + ratio(self.moving << 16, rate_e6))
+
+    def log_moneyness(self, strike: int, rate_e6: int, log_rate: int) -> int:
+        """Logarithm of the shocked forward over the strike; outside the window a constant is added."""
+        if not self.in_window:
+            return ln_ratio(self.forward, strike) + log_rate
+        return ln_ratio(self.shocked(rate_e6), strike << 16)
+
+
+def is_in_window(series: Series, time_ns: int) -> bool:
+    """Whether a time is in the half hour before the expiry ([MARK-5])."""
+    return series.expiry_ns - SCALES["TWAP_WINDOW_NS"] <= time_ns < series.expiry_ns
+
+
+def outlook(series: Series, underlying: Underlying, time_ns: int) -> Outlook:
+    """[MARK-1] and [MARK-5]: the forward of a series that has a surface."""
     surface = series.surface
     assert surface is not None
-    growth = min(div(underlying.index_atoms, series.reference_index), 16 * ONE)
-    forward = mul(surface.forward_atoms, growth)
-    forward = min(max(forward, 1), underlying.config["index_atoms_max"])
+    if underlying.index_atoms >= 16 * series.reference_index:
+        growth = 16 * ONE
+    else:
+        growth = div(underlying.index_atoms, series.reference_index)
+    forward = min(max(mul(surface.forward_atoms, growth), 1), underlying.config["index_atoms_max"])
     left_ns = series.expiry_ns - time_ns
     variance_ratio = ONE
     if left_ns < series.variance_time_ns:
         variance_ratio = div(left_ns // US, max(1, series.variance_time_ns // US))
-    is_call, strike = instrument.kind == CALL, instrument.strike_atoms
-    unit = instrument.lots_per_unit << 16
-    v = total_volatility(surface, ln_ratio(strike, forward), variance_ratio)
-    x = ln_ratio(forward, strike)
-    volatilities = shocked_volatilities(v, left_ns)
+    remaining_ms = series.expiry_ns // MS - time_ns // MS
+    whole_ms = series.twap_ms + remaining_ms
+    if not is_in_window(series, time_ns) or whole_ms == 0:
+        return Outlook(forward, 0, forward, False, left_ns, variance_ratio)
+    known, moving = series.twap_sum // whole_ms, forward * remaining_ms // whole_ms
+    return Outlook(max(1, known + moving), known, moving, True, left_ns, variance_ratio)
 
-    def value(rate_e6: int, move: int, volatility: int) -> int:
-        shocked = ratio(forward << 16, rate_e6)
-        return black(is_call, shocked, strike << 16, x + move, volatility) // unit
 
-    mark = value(E6, 0, v)
+def lot_value(instrument: Instrument, forward_x16: int, x: int, volatility: int) -> int:
+    """[MARK-4]: an option's value per lot, floored; x is ln(forward / strike)."""
+    price = black(instrument.kind == CALL, forward_x16, instrument.strike_atoms << 16, x, volatility)
+    return price // (instrument.lots_per_unit << 16)
+
+
+def value_at(instrument: Instrument, forward: int, volatility: int) -> int:
+    """[MARK-4]: an option's value per lot at a forward in atoms and a total volatility."""
+    return lot_value(instrument, forward << 16, ln_ratio(forward, instrument.strike_atoms), volatility)
+
+
+class Marked(NamedTuple):
+    """What a mark update says about one lot, in atoms."""
+
+    mark: int
+    rows: list[int]
+    basis: list[int]
+    delta: int
+    vega: int
+    forward: int
+
+
+def mark_option(instrument: Instrument, view: Outlook, surface: Report, basis_shift_e6: int) -> Marked:
+    """[MARK-4], [SCENARIO-4], [SCENARIO-5] and [GREEK-1]."""
+    strike, left_ns = instrument.strike_atoms, view.left_ns
+    v = total_volatility(surface, ln_ratio(strike, view.forward), view.variance_ratio)
+    v = view.reduced(v)
+    volatilities = shocked_volatilities(v, left_ns, view.reduced)
+    mark = value_at(instrument, view.forward, v)
+
+    def gain(rate_e6: int, log_rate: int, volatility: int) -> int:
+        x = view.log_moneyness(strike, rate_e6, log_rate)
+        return lot_value(instrument, view.shocked(rate_e6), x, volatility) - mark
+
+    moves = zip(MOVES_E6, LN_MOVES, MODES, DAMPINGS_E6, strict=True)
     rows = [
-        ratio(value(E6 + MOVES_E6[s], LN_MOVES[s], volatilities[MODES[s]]) - mark, DAMPINGS_E6[s])
-        for s in range(LIMITS["SCENARIO_COUNT"])
+        ratio(gain(E6 + move, log_move, volatilities[mode]), damping)
+        for move, log_move, mode, damping in moves
     ]
-    rates = (E6 - basis_shift_e6, E6 + basis_shift_e6)
-    basis = [value(rate, ln_ratio(rate, E6), v) - mark for rate in rates]
-    return mark, rows, basis
+    basis = [gain(rate, ln_ratio(rate, E6), v) for rate in (E6 - basis_shift_e6, E6 + basis_shift_e6)]
+    point = ratio(view.reduced(yearly_root(left_ns)), 10_000)
+    vega = value_at(instrument, view.forward, min(v + point, VOLATILITY_MAX)) - mark
+    delta = (basis[1] - basis[0]) * E6 // (2 * basis_shift_e6)
+    return Marked(mark, rows, basis, delta, vega, view.forward)
 
 
-def perpetual_rows(mark: int) -> tuple[list[int], list[int]]:
-    """[SCENARIO-6]."""
+def linear_rows(atoms: int) -> list[int]:
+    """[SCENARIO-6] of what moves of a lot."""
     moves = zip(MOVES_E6, DAMPINGS_E6, strict=True)
-    return [ratio(mark * move // E6, damping) for move, damping in moves], [0] * LIMITS["BASIS_COUNT"]
+    return [ratio(atoms * move // E6, damping) for move, damping in moves]
+
+
+def mark_perpetual(instrument: Instrument, index_atoms: int) -> Marked:
+    """[MARK-2], [SCENARIO-6] and [GREEK-1]."""
+    mark = index_atoms // instrument.lots_per_unit
+    return Marked(mark, linear_rows(mark), [0] * LIMITS["BASIS_COUNT"], mark, 0, 0)
+
+
+def mark_future(instrument: Instrument, view: Outlook, basis_shift_e6: int) -> Marked:
+    """[FUT-1], [FUT-2], [MARK-5] and [GREEK-1]."""
+    mark, moving = view.forward // instrument.lots_per_unit, view.moving // instrument.lots_per_unit
+    basis = [moving * shift // E6 for shift in (-basis_shift_e6, basis_shift_e6)]
+    delta = (basis[1] - basis[0]) * E6 // (2 * basis_shift_e6)
+    return Marked(mark, linear_rows(moving), basis, delta, 0, view.forward)

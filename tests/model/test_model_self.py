@@ -27,9 +27,7 @@ from .records import (
     Order,
     Position,
 )
-from .world import BEGIN_NS, MINUTE, OPERATOR, PROFILES, SECOND, genesis
-
-HOUR = 60 * MINUTE
+from .world import PROFILES, genesis
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -91,7 +89,9 @@ def _random_instrument(rng: random.Random, kind: int) -> Instrument:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_open_orders_count_as_the_worst_way_the_book_can_fill_them(seed: int) -> None:
-    """Min over s of P + O is the worst equity change over all scenarios and partial fills of open orders."""
+    """Min over s of P + O, and O0, is the worst equity change over all partial fills of open orders, in each
+    scenario and where nothing moves.
+    """
     rng = random.Random(seed)
     model = Model(genesis("main"))
     model.instruments = [_random_instrument(rng, rng.choice((CALL, PERPETUAL))) for _ in range(3)]
@@ -107,7 +107,7 @@ def test_open_orders_count_as_the_worst_way_the_book_can_fill_them(seed: int) ->
 
 
 def _worst_by_enumeration(model: Model, account: Account) -> int:
-    """Fill every order with 0 .. lots at its limit, paying the fee, then revalue in each scenario."""
+    """Fill every order with 0 .. lots at its limit and fee, then revalue in every scenario and none."""
     orders = list(account.orders.values())
     worst = None
     for fills in itertools.product(*(range(order.lots + 1) for order in orders)):
@@ -120,97 +120,10 @@ def _worst_by_enumeration(model: Model, account: Account) -> int:
             )
             held[order.instrument] += direction * lots
         now = sum(p.lots * model.instruments[n].mark_atoms for n, p in account.positions.items())
-        for s in range(32):
-            then = sum(
-                lots * (model.instruments[n].mark_atoms + model.instruments[n].rows[s])
-                for n, lots in held.items()
-            )
+        for s in range(33):
+            moved = {n: (*model.instruments[n].rows, 0)[s] for n in held}
+            then = sum(lots * (model.instruments[n].mark_atoms + moved[n]) for n, lots in held.items())
             change = cash + then - now
             worst = change if worst is None else min(worst, change)
     assert worst is not None
     return worst
-
-
-class _Desk:
-    """A venue with one BTC perpetual and one call, an index of 80 000 USDC and two funded accounts."""
-
-    def __init__(self) -> None:
-        self.model = Model(genesis("main"))
-        self.now = BEGIN_NS // HOUR * HOUR
-        self.sequence = 0
-        self.expiry_ns = self.now + 2 * HOUR
-        for cursor, who in enumerate(("0xa", "0xb"), 1):
-            self.send("DEPOSIT", who, cursor=cursor, amount_atoms=10**12)
-        for kind, strike, expiry in ((PERPETUAL, 0, 0), (CALL, 80_000_000_000, self.expiry_ns)):
-            nonce = self.model.house.operator_nonce + 1
-            fields = {"underlying": 0, "instrument_kind": kind, "strike_atoms": strike, "expiry_ns": expiry}
-            self.send("LIST_INSTRUMENT", OPERATOR, nonce=nonce, expires_ns=self.now + 1, **fields)
-        self.index(80_000_000_000, 80_000_000_000, 80_000_000_000)
-        one = 1 << 48
-        for oracle in self.model.genesis["oracles"][:2]:
-            svi = {"a": one // 5000, "b": one // 5000, "rho": 0, "m": 0, "sigma": one // 4}
-            fields = {f"svi_{name}_x48": value for name, value in svi.items()}
-            fields |= {"forward_atoms": 80_000_000_000, "observed_ns": self.now}
-            self.send("SURFACE", oracle, underlying=0, expiry_ns=self.expiry_ns, **fields)
-        self.send("TICK", "")
-
-    def send(self, kind: str, signer: str, **fields: int) -> list[dict[str, int]]:
-        self.sequence += 1
-        head = {"kind": kind, "sequence": self.sequence, "time_ns": self.now, "signer": signer}
-        events = self.model.apply(head | fields)
-        self.model.check_invariants()
-        return events
-
-    def index(self, *prices: int) -> None:
-        for oracle, price in zip(self.model.genesis["oracles"], prices, strict=True):
-            fields = {"index_atoms": price, "confidence_e6": 1_000_000, "observed_ns": self.now}
-            self.send("INDEX", oracle, underlying=0, **fields)
-
-    def place(
-        self, who: str, instrument: int, side: int, lots: int, price_ticks: int
-    ) -> list[dict[str, int]]:
-        nonce = self.model.accounts[self.model.numbers[who]].nonce + 1
-        fields = {"instrument": instrument, "side": side, "lots": lots, "price_ticks": price_ticks}
-        events = self.send("PLACE", who, time_in_force=GTC, nonce=nonce, expires_ns=self.now + 1, **fields)
-        assert events[0]["code"] == 0
-        return events
-
-
-def test_a_perpetual_flips_through_zero() -> None:
-    """Closing realises floor(cost * c / |q|) against the trade's value; the rest opens at the new price."""
-    desk = _Desk()
-    taker_fee, maker_fee = 24_000, 8_000  # 3 and 1 basis points of 80 USDC, a lot of 0.001 BTC
-    desk.place("0xa", 0, BUY, 3, 32_000)
-    desk.place("0xb", 0, SELL, 3, 32_000)
-    desk.place("0xa", 0, BUY, 2, 32_003)
-    desk.place("0xb", 0, SELL, 2, 32_003)
-    first, second = desk.model.accounts
-    cost = 3 * 32_000 * 2500 + 2 * 32_003 * 2500
-    assert (5, cost) == (first.positions[0].lots, first.positions[0].cost_atoms)
-    desk.place("0xa", 0, SELL, 7, 32_010)
-    desk.place("0xb", 0, BUY, 3, 32_010)
-    closed = cost * 3 // 5
-    assert 10**12 - 5 * maker_fee - 3 * maker_fee + 3 * 32_010 * 2500 - closed == first.cash_atoms
-    assert (2, cost - closed) == (first.positions[0].lots, first.positions[0].cost_atoms)
-    desk.place("0xb", 0, BUY, 4, 32_010)
-    assert (-2, -2 * 32_010 * 2500) == (first.positions[0].lots, first.positions[0].cost_atoms)
-    assert (2, 2 * 32_010 * 2500) == (second.positions[0].lots, second.positions[0].cost_atoms)
-    assert 10**12 - 12 * maker_fee + 7 * 32_010 * 2500 - cost - 2 * 32_010 * 2500 == first.cash_atoms
-    assert 12 * (taker_fee + maker_fee) == desk.model.house.fees_atoms
-
-
-def test_a_call_settles_at_the_average_of_the_last_half_hour() -> None:
-    """Ten minutes at 80 000 and twenty at 83 000 settle at 82 000: a call at 80 000 pays 20 USDC per lot."""
-    desk = _Desk()
-    desk.place("0xa", 1, BUY, 5, 100)
-    desk.place("0xb", 1, SELL, 5, 100)
-    before = [account.cash_atoms for account in desk.model.accounts]
-    desk.now = desk.expiry_ns - 20 * MINUTE
-    desk.index(83_000_000_000, 82_000_000_000, 90_000_000_000)
-    desk.now = desk.expiry_ns + 10 * SECOND
-    events = desk.send("TICK", "")
-    assert 82_000_000_000 == desk.model.instruments[1].settlement_atoms
-    paid = 5 * 20_000_000
-    assert [before[0] + paid, before[1] - paid] == [account.cash_atoms for account in desk.model.accounts]
-    settled = [(e["account"], e["lots"], e["amount_atoms"]) for e in events if e["kind"] == KINDS["SETTLED"]]
-    assert [(0, 5, paid), (1, -5, -paid)] == settled

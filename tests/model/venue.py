@@ -1,11 +1,23 @@
-"""[CASH-*], [LIST-1] and [SEAL-1]: money in and out, new instruments, batches."""
+"""[CASH-*], [LIST-1], [TIER-1] and [SEAL-1]: money in and out, new instruments, fee tiers, batches."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from . import margin
-from .records import CALL, LIMITS, PERPETUAL, PUT, SCALES, Account, Instrument, Rejected, Series, require
+from .records import (
+    CALL,
+    FUTURE,
+    LIMITS,
+    LINEAR,
+    PERPETUAL,
+    PUT,
+    SCALES,
+    Account,
+    Instrument,
+    Series,
+    require,
+)
 
 if TYPE_CHECKING:
     from .model import Model
@@ -58,15 +70,7 @@ def list_instrument(model: Model, command: Command) -> tuple[int, int]:
     strike, expiry = command["strike_atoms"], command["expiry_ns"]
     require(0 <= underlying < len(model.underlyings), "UNDERLYING_NOT_FOUND")
     config = model.underlyings[underlying].config
-    if kind == PERPETUAL:
-        require(strike == 0 and expiry == 0, "INSTRUMENT_INVALID")
-    elif kind in (CALL, PUT):
-        require(1 <= strike <= config["index_atoms_max"], "INSTRUMENT_INVALID")
-        latest = model.time_ns + LIMITS["EXPIRY_AHEAD_NS_MAX"]
-        require(model.time_ns < expiry <= latest, "INSTRUMENT_INVALID")
-        require(expiry % SCALES["NS_PER_S"] == 0, "INSTRUMENT_INVALID")
-    else:
-        raise Rejected("INSTRUMENT_INVALID")
+    require(_terms_valid(model, kind, strike, expiry, config["index_atoms_max"]), "INSTRUMENT_INVALID")
     for other in model.instruments:
         same = (other.underlying, other.kind, other.strike_atoms, other.expiry_ns) == (
             underlying,
@@ -81,7 +85,7 @@ def list_instrument(model: Model, command: Command) -> tuple[int, int]:
         require(len(model.series) < model.limits["series"], "INSTRUMENT_TABLE_FULL")
         series = len(model.series)
         model.series.append(Series(underlying, expiry))
-    shape = "perpetual" if kind == PERPETUAL else "option"
+    shape = "perpetual" if kind in LINEAR else "option"
     model.instruments.append(
         Instrument(
             underlying=underlying,
@@ -95,6 +99,29 @@ def list_instrument(model: Model, command: Command) -> tuple[int, int]:
     )
     model.books.append(([], []))
     model.emit("LISTED", instrument=len(model.instruments) - 1)
+    return -1, 0
+
+
+def _terms_valid(model: Model, kind: int, strike: int, expiry: int, strike_max: int) -> bool:
+    """Kind, strike and expiry as [LIST-1] wants them."""
+    if kind == PERPETUAL:
+        return strike == 0 and expiry == 0
+    if kind in (CALL, PUT):
+        strike_fits = 1 <= strike <= strike_max
+    else:
+        strike_fits = kind == FUTURE and strike == 0
+    latest = model.time_ns + LIMITS["EXPIRY_AHEAD_NS_MAX"]
+    return strike_fits and model.time_ns < expiry <= latest and expiry % SCALES["NS_PER_S"] == 0
+
+
+def set_tier(model: Model, command: Command) -> tuple[int, int]:
+    """[TIER-1]."""
+    model.authenticate_operator(command)
+    target, tier = command["target"], command["tier"]
+    require(0 <= target < len(model.accounts), "ACCOUNT_NOT_FOUND")
+    require(0 <= tier < len(model.genesis["fee_tiers"]), "TIER_INVALID")
+    model.accounts[target].tier = tier
+    model.emit("TIER_SET", account=target, order_id=tier)
     return -1, 0
 
 
