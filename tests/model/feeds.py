@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from . import trading
-from .records import CALL, OPEN, PERPETUAL, PUT, SCALES, Series
+from .records import CALL, FUTURE, OPEN, PERPETUAL, PUT, SCALES, Series
+from .spoiling import spoil_field, spoiled
 from .world import DAY, INT64_MAX, INT64_MIN, MINUTE, OPERATOR, SECOND, START_ATOMS, STRANGER, Command, World
 
 Commands = Iterator[Command]
 ONE = 1 << 48
 TERMS_DAYS = (0.08, 1.0, 7.0, 30.0, 180.0)
 SERIES_PER_UNDERLYING = {"main": 3, "crowd": 2, "tiny": 2}
-OPTIONS_PER_SERIES = 2
+OPTIONS_PER_SERIES = {"main": 3, "crowd": 3, "tiny": 2}
 
 
 def index(world: World, underlying: int, oracle: str) -> Command:
@@ -225,9 +226,12 @@ def list_missing(world: World) -> Commands:
         mine = [n for n in near if model.series[n].underlying == underlying]
         for _ in range(SERIES_PER_UNDERLYING[world.profile] - len(mine)):
             expiry = world.expiry_in(rng.choice(TERMS_DAYS) * rng.uniform(0.8, 1.2))
-            strikes = [world.strike_near(underlying) for _ in range(OPTIONS_PER_SERIES)]
-            for strike in strikes:
-                yield _listing(world, underlying, world.option_kind(), strike, expiry)
+            strikes = [world.strike_near(underlying) for _ in range(OPTIONS_PER_SERIES[world.profile])]
+            listings = [(world.option_kind(), strike) for strike in strikes]
+            if world.chance(60):
+                listings.insert(rng.randrange(2), (FUTURE, 0))
+            for kind, strike in listings:
+                yield _listing(world, underlying, kind, strike, expiry)
 
 
 def stray_listing(world: World) -> Commands:
@@ -241,7 +245,7 @@ def stray_listing(world: World) -> Commands:
     elif kind == 1:
         command["underlying"] = rng.choice((2, -1, INT64_MAX))
     elif kind == 2:
-        command["instrument_kind"] = rng.choice((3, -1, PERPETUAL, INT64_MIN))
+        command["instrument_kind"] = rng.choice((4, -1, PERPETUAL, INT64_MIN, FUTURE))
     elif kind == 3:
         command["strike_atoms"] = rng.choice((0, -1, limit + 1, INT64_MAX, INT64_MIN))
     elif kind == 4:
@@ -251,19 +255,23 @@ def stray_listing(world: World) -> Commands:
         other = rng.choice(world.model.instruments)
         command["underlying"], command["instrument_kind"] = other.underlying, other.kind
         command["strike_atoms"], command["expiry_ns"] = other.strike_atoms, other.expiry_ns
-        if kind == 5 and other.kind != PERPETUAL and world.chance(20):
+        if kind == 5 and other.kind in (CALL, PUT) and world.chance(20):
             command["strike_atoms"] = world.strike_near(other.underlying)
+        elif kind == 5 and other.kind == FUTURE:
+            command["strike_atoms"] = rng.choice((1, -1))
         elif kind == 6 and other.kind == PERPETUAL:
             command["strike_atoms" if world.chance(50) else "expiry_ns"] = rng.choice((1, SECOND))
-        elif kind == 7 and other.kind != PERPETUAL and world.chance(20):
+        elif kind == 7 and other.kind in (CALL, PUT) and world.chance(20):
             command["instrument_kind"] = PUT if other.kind == CALL else CALL
+        elif kind == 8 and other.kind in (CALL, PUT):
+            command["instrument_kind"], command["strike_atoms"] = FUTURE, 0
     elif kind == 9 and world.chance(15):
         command["expiry_ns"] = world.expiry_in(world.rng.choice((800, 3_000, 3_649.99, 3_650)))
         command["strike_atoms"] = world.rng.choice((1, limit, world.strike_near(underlying)))
     else:
         command["strike_atoms"] = 0
     if world.chance(20):
-        command = trading.spoiled(world, command, 100)
+        command = spoiled(world, command, 100)
     yield command
 
 
@@ -278,8 +286,9 @@ def expire_nearest(world: World) -> Commands:
         move_spot(world)
         for underlying in range(2):
             yield from all_indices(world, underlying)
-        if world.chance(25):
+        if world.chance(60):
             yield world.command("TICK", "")
+            yield from _trade_near(world, expiry)
         then = world.now + world.rng.randrange(1, 15 * MINUTE)
         if then >= expiry and world.chance(80):
             world.now = max(world.now, expiry - world.rng.choice((1, SECOND)))
@@ -289,6 +298,18 @@ def expire_nearest(world: World) -> Commands:
         yield world.command("TICK", "")
         yield from list_missing(world)
         yield from refresh(world)
+
+
+def _trade_near(world: World, expiry: int) -> Commands:
+    """Orders in what expires next, half of them, between two indices of the settlement window."""
+    rng = world.rng
+    nearest = [n for n in world.live() if world.model.instruments[n].expiry_ns == expiry]
+    for _ in range(rng.randrange(25)):
+        action = rng.choice((trading.place, trading.place, trading.replace, trading.withdraw))
+        if nearest and world.chance(50):
+            yield from trading.place(world, rng.choice(nearest))
+        else:
+            yield from action(world)
 
 
 def _late_surface(world: World, numbers: list[int], expiry: int) -> Commands:
@@ -329,8 +350,26 @@ def idle_tick(world: World) -> Commands:
         yield world.command("TICK", "")
 
 
+def busy_tick(world: World) -> Commands:
+    """A few milliseconds later, a TICK with whatever is due."""
+    world.pass_time(world.rng.randrange(SECOND))
+    yield world.command("TICK", "")
+
+
 def long_pause(world: World) -> Commands:
     """Long enough for the index to be stale, sometimes for days."""
     world.pass_time(world.rng.choice((60 * SECOND, 61 * SECOND, 5 * MINUTE, DAY // 8)))
     if any(instrument.state == OPEN for instrument in world.model.instruments) and world.chance(50):
         yield world.command("TICK", "")
+
+
+def set_tier(world: World) -> Commands:
+    """Another fee tier for somebody, sometimes one that does not exist or a stranger's wish."""
+    rng = world.rng
+    target = rng.randrange(len(world.model.accounts))
+    command = world.signed("SET_TIER", OPERATOR, target=target, tier=rng.randrange(3))
+    if world.chance(20):
+        command = spoil_field(world, command)
+    if world.chance(5):
+        command["signer"] = rng.choice((STRANGER, world.traders[0]))
+    yield spoiled(world, command, 8)

@@ -1,6 +1,7 @@
 """Random commands worth checking, and what the naive model says to each; the same for the same seed.
 
-`python -m tests.model.generator SEED COUNT PROFILE` prints the speed and how often each code occurred.
+`python -m tests.model.generator SEED COUNT PROFILE` prints the speed and how often each kind of command,
+code, event and reason occurred.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from . import feeds, trading
+from . import conditional, crowding, feeds, quoting, trading
 from .model import Command, Event
-from .records import CODES, KINDS
+from .records import CODES, COMMAND_FIELDS, KINDS, REASONS
 from .world import World, genesis
 
 __all__ = ["genesis", "iter_commands", "iter_world"]
@@ -23,17 +24,30 @@ CROWD_AT = {"main": 30_000, "crowd": 2_500}
 
 Action = Callable[[World], Iterator[Command]]
 ACTIONS: list[tuple[Action, int]] = [
-    (trading.place, 600),
+    (trading.place, 520),
     (trading.replace, 110),
-    (trading.cancel, 120),
+    (trading.cancel, 130),
     (trading.cancel_all, 14),
-    (trading.withdraw, 30),
-    (trading.deposit, 20),
+    (trading.withdraw, 26),
+    (trading.deposit, 18),
+    (conditional.trigger, 26),
+    (conditional.bracket, 16),
+    (conditional.either_or, 7),
+    (conditional.unhide, 8),
+    (conditional.good_till_date, 6),
+    (conditional.take_all, 6),
+    (conditional.protect, 6),
+    (conditional.disconnect, 4),
+    (quoting.set_mmp, 10),
+    (quoting.mass_quote, 34),
+    (quoting.pause, 8),
     (feeds.stray_index, 24),
     (feeds.stray_surface, 4),
     (feeds.stray_listing, 5),
+    (feeds.set_tier, 4),
     (feeds.seal, 5),
-    (feeds.idle_tick, 3),
+    (feeds.idle_tick, 12),
+    (feeds.busy_tick, 3),
 ]
 
 
@@ -52,7 +66,8 @@ def _schedule(world: World) -> Iterator[Command]:
         if crowd_at is not None and world.sequence >= crowd_at:
             crowd_at += CROWD_EVERY
             yield from feeds.refresh(world)
-            yield from trading.crowd(world)
+            yield from crowding.crowd(world)
+            yield from crowding.crowd_waiting(world)
         if world.sequence - expired >= EXPIRE_EVERY:
             expired = world.sequence
             yield from feeds.expire_nearest(world)
@@ -67,7 +82,7 @@ def _schedule(world: World) -> Iterator[Command]:
             if world.chance(4):
                 yield from feeds.extreme_move(world)
             if world.chance(8):
-                yield from trading.fill_gross(world)
+                yield from crowding.fill_gross(world)
         yield from world.rng.choices(actions, weights)[0](world)
 
 
@@ -77,7 +92,8 @@ def iter_world(seed: int, count: int, profile: str) -> Iterator[tuple[World, Com
     for command in _schedule(world):
         world.sequence += 1
         command["sequence"] = world.sequence
-        yield world, command, world.model.apply(command)
+        world.told = world.model.apply(command)
+        yield world, command, world.told
         if world.sequence >= count:
             return
 
@@ -88,25 +104,54 @@ def iter_commands(seed: int, count: int, profile: str = "main") -> Iterator[tupl
         yield command, events
 
 
+class Tally:
+    """How often everything occurred."""
+
+    def __init__(self) -> None:
+        self.commands = dict.fromkeys(COMMAND_FIELDS, 0)
+        self.accepted = dict.fromkeys(COMMAND_FIELDS, 0)
+        self.results = dict.fromkeys(CODES.values(), 0)
+        self.later = dict.fromkeys(CODES.values(), 0)
+        self.events = dict.fromkeys(KINDS.values(), 0)
+        self.reasons = dict.fromkeys(REASONS.values(), 0)
+        self.trading = 0
+
+    def count(self, command: Command, events: list[Event]) -> None:
+        """Count one command and its events; `later` are the codes of quotes, triggers and repricing."""
+        self.commands[command["kind"]] += 1
+        self.accepted[command["kind"]] += events[0]["code"] == 0
+        self.results[events[0]["code"]] += 1
+        for event in events:
+            self.events[event["kind"]] += 1
+            self.later[event["code"]] += event is not events[0] and event["code"] != 0
+            if event["kind"] == KINDS["CANCELLED"]:
+                self.reasons[event["reason"]] += 1
+        if command["kind"] == "PLACE":
+            self.trading += any(event["kind"] == KINDS["FILL"] for event in events)
+
+    def print_table(self) -> None:
+        """One line per command, code, event and reason."""
+        print(f"{100 * self.trading / max(1, self.commands['PLACE']):.1f} % of PLACEs trade")
+        for name, count in self.commands.items():
+            print(f"command {name:28} {count:9} accepted {self.accepted[name]:9}")
+        for name, number in CODES.items():
+            print(f"code    {name:28} {self.results[number]:9} later    {self.later[number]:9}")
+        for name, number in KINDS.items():
+            print(f"event   {name:28} {self.events[number]:9}")
+        for name, number in REASONS.items():
+            print(f"reason  {name:28} {self.reasons[number]:9}")
+
+
 def main(seed: int, count: int, profile: str) -> None:
-    """Print speed, codes and how much was traded."""
-    codes = dict.fromkeys(CODES.values(), 0)
-    kinds = dict.fromkeys(KINDS.values(), 0)
-    places = traded = 0
+    """Print speed, and what occurred."""
+    tally = Tally()
     begun = time.perf_counter()
     for world, command, events in iter_world(seed, count, profile):  # noqa: B007
-        codes[events[0]["code"]] += 1
-        for event in events:
-            kinds[event["kind"]] += 1
-        if command["kind"] == "PLACE":
-            places += 1
-            traded += any(event["kind"] == KINDS["FILL"] for event in events)
+        tally.count(command, events)
     spent = time.perf_counter() - begun
     world.model.check_invariants()
     print(f"{count} commands in {spent:.1f} s, {count / spent:.0f}/s")
-    print(f"{100 * traded / places:.1f} % of {places} PLACEs trade")
-    print("codes:", {name: codes[number] for name, number in CODES.items()})
-    print("events:", {name: kinds[number] for name, number in KINDS.items()})
+    tally.print_table()
 
 
 if __name__ == "__main__":

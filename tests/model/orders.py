@@ -1,70 +1,41 @@
-"""[MATCH-*] and [NOVATE-*]: the obvious book is one list per instrument and side, best order first."""
+"""[MATCH-1] and [MATCH-6] to [MATCH-8]: placing, replacing and cancelling; what an order must satisfy."""
 
 from __future__ import annotations
 
-import bisect
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from . import margin
+from . import margin, matching, pricing
+from .book import add_to_book, crosses, describe, end_chosen, end_order, say_cancelled, take_from_book
 from .records import (
     BUY,
+    CALL,
     EXPIRED,
+    FLAGS,
+    FOK,
     GTC,
     IOC,
     LIMITS,
+    LINEAR,
     PERPETUAL,
     POST_ONLY,
-    REASONS,
+    PUT,
     SELL,
     Account,
     Instrument,
     Order,
-    Position,
+    Rejected,
+    Waiting,
+    mul_ratio_ceil_e6,
     require,
 )
 
 if TYPE_CHECKING:
     from .model import Model
 
+__all__ = ["add_to_book", "describe", "end_order", "take_from_book"]
+
 Command = dict[str, Any]
-
-
-def _rank(order: Order) -> tuple[int, int]:
-    """Price first, then the time of joining the level."""
-    return (-order.price_ticks if order.side == BUY else order.price_ticks, order.priority)
-
-
-def add_to_book(model: Model, order: Order) -> None:
-    """Let the order join the end of its level and take a slot ([MATCH-4], [MATCH-9])."""
-    order.slot = model.free_slots.pop()
-    order.priority = model.sequence
-    bisect.insort(model.books[order.instrument][order.side], order, key=_rank)
-    model.orders[order.order_id] = order
-    model.accounts[order.account].orders[order.order_id] = order
-
-
-def take_from_book(model: Model, order: Order) -> None:
-    """Undo `add_to_book`; the slot goes on top of the free ones."""
-    model.books[order.instrument][order.side].remove(order)
-    del model.orders[order.order_id]
-    del model.accounts[order.account].orders[order.order_id]
-    model.free_slots.append(order.slot)
-
-
-def end_order(model: Model, order: Order, reason: str) -> None:
-    """Say that an order, or what is left of it, is over."""
-    model.emit("CANCELLED", reason=REASONS[reason], **_described(order))
-
-
-def _described(order: Order) -> dict[str, int]:
-    return {
-        "account": order.account,
-        "order_id": order.order_id,
-        "instrument": order.instrument,
-        "side": order.side,
-        "price_ticks": order.price_ticks,
-        "lots": order.lots,
-    }
 
 
 def position_records(model: Model) -> int:
@@ -82,197 +53,249 @@ def _has_record(account: Account, instrument: int) -> bool:
     return any(order.instrument == instrument for order in account.orders.values())
 
 
-def _check_shape(model: Model, instrument: Instrument, command: Command) -> None:
-    """Instrument, size and price checks that PLACE and REPLACE share."""
+def check_open(model: Model, instrument: Instrument) -> None:
+    """The instrument has not expired, nor should have."""
     past = instrument.kind != PERPETUAL and model.time_ns >= instrument.expiry_ns
     require(instrument.state != EXPIRED and not past, "INSTRUMENT_CLOSED")
-    require(command["lots"] >= 1, "SIZE_NOT_POSITIVE")
-    require(command["lots"] <= LIMITS["ORDER_LOTS_MAX"], "SIZE_ABOVE_MAXIMUM")
-    require(command["price_ticks"] >= 1, "PRICE_NOT_POSITIVE")
-    require(command["price_ticks"] <= LIMITS["PRICE_TICKS_MAX"], "PRICE_ABOVE_MAXIMUM")
 
 
-def _check_market(model: Model, instrument: Instrument) -> None:
+def check_form(model: Model, command: Command) -> None:
+    """[MATCH-1] from COMMAND_MALFORMED to the price, which PLACE and PLACE_TRIGGER share."""
+    require(command["side"] in (BUY, SELL), "COMMAND_MALFORMED")
+    require(command["time_in_force"] in (GTC, IOC, POST_ONLY, FOK), "COMMAND_MALFORMED")
+    require(0 <= command["flags"] <= sum(FLAGS.values()), "COMMAND_MALFORMED")
+    for name in ("display_lots", "valid_until_ns", "label", "link"):
+        require(command[name] >= 0, "COMMAND_MALFORMED")
+    require(0 <= command["instrument"] < len(model.instruments), "INSTRUMENT_NOT_FOUND")
+    instrument = model.instruments[command["instrument"]]
+    check_open(model, instrument)
+    require(_options_fit(model, instrument, command), "ORDER_INVALID")
+    _check_size_and_price(command["flags"], command["display_lots"], command["lots"], command["price_ticks"])
+
+
+def _options_fit(model: Model, instrument: Instrument, command: Command) -> bool:
+    """[ORDER-1]."""
+    chosen = {name for name, bit in FLAGS.items() if command["flags"] & bit}
+    at_once = command["time_in_force"] in (IOC, FOK)
+    if {"CANCEL_MAKER", "CANCEL_BOTH"} <= chosen:
+        return False
+    if "MARKET" in chosen and (not at_once or command["price_ticks"] != 0 or "VOLATILITY" in chosen):
+        return False
+    if "VOLATILITY" in chosen and instrument.kind not in (CALL, PUT):
+        return False
+    if 0 < command["valid_until_ns"] <= model.time_ns:
+        return False
+    return not (at_once and (command["valid_until_ns"] or command["display_lots"] or command["link"]))
+
+
+def _check_size_and_price(flags: int, display_lots: int, lots: int, price_ticks: int) -> None:
+    """The size, [ORDER-4] and [ORDER-2]."""
+    require(lots >= 1, "SIZE_NOT_POSITIVE")
+    require(lots <= LIMITS["ORDER_LOTS_MAX"], "SIZE_ABOVE_MAXIMUM")
+    if display_lots:
+        require(display_lots < lots and 10 * display_lots >= lots, "ORDER_INVALID")
+    if not flags & FLAGS["MARKET"]:
+        require(price_ticks >= 1, "PRICE_NOT_POSITIVE")
+        highest = LIMITS["VOLATILITY_BP_MAX" if flags & FLAGS["VOLATILITY"] else "PRICE_TICKS_MAX"]
+        require(price_ticks <= highest, "PRICE_ABOVE_MAXIMUM")
+
+
+def band(model: Model, instrument: Instrument) -> tuple[int, int]:
+    """[BAND-1]: the lowest value of a sell and the highest of a buy, in atoms per lot."""
+    rate = model.parameters["futures_band_e6" if instrument.kind in LINEAR else "option_band_e6"]
+    width = mul_ratio_ceil_e6(instrument.notional_atoms, rate)
+    return instrument.mark_atoms - width, instrument.mark_atoms + width
+
+
+def effective_ticks(model: Model, order: Order) -> int:
+    """[ORDER-2] and [IV-1]: the order's price in ticks at this time."""
+    instrument = model.instruments[order.instrument]
+    if order.says("MARKET"):
+        low, high = band(model, instrument)
+        value = high if order.side == BUY else max(0, low)
+    elif order.says("VOLATILITY"):
+        yearly = pricing.yearly_root(instrument.expiry_ns - model.time_ns)
+        volatility = min(pricing.ratio(yearly, order.volatility_bp * 100), pricing.VOLATILITY_MAX)
+        value = pricing.value_at(instrument, instrument.forward_atoms, volatility)
+    else:
+        return order.price_ticks
+    ticks = value // instrument.tick_atoms if order.side == BUY else -(-value // instrument.tick_atoms)
+    return min(max(ticks, 1), LIMITS["PRICE_TICKS_MAX"])
+
+
+def _check_market(model: Model, order: Order) -> None:
+    instrument = model.instruments[order.instrument]
     require(instrument.mark_atoms >= 0, "MARK_UNAVAILABLE")
     require(not model.is_stale(instrument.underlying), "MARK_STALE")
 
 
-def _check_risk(model: Model, account: Account, order: Order) -> None:
-    """Gross limit, post-only and margin, with `order` counted as open at its full size."""
-    underlying = model.instruments[order.instrument].underlying
-    gross = margin.gross_lots(model, account, underlying)
+def _check_room(model: Model, account: Account, order: Order) -> None:
+    require(len(account.orders) < LIMITS["OPEN_ORDER_COUNT_MAX"], "OPEN_ORDER_LIMIT")
+    require(len(model.orders) < model.limits["orders"], "TABLE_FULL")
+    if not _has_record(account, order.instrument):
+        require(position_records(model) < model.limits["positions"], "TABLE_FULL")
+
+
+def _check_band(model: Model, order: Order) -> None:
+    instrument = model.instruments[order.instrument]
+    low, high = band(model, instrument)
+    limit_atoms = order.price_ticks * instrument.tick_atoms
+    outside = limit_atoms > high if order.side == BUY else limit_atoms < low
+    require(not outside, "PRICE_OUTSIDE_BAND")
+
+
+def _check_gross(model: Model, account: Account, order: Order) -> None:
+    gross = margin.gross_lots(model, account, model.instruments[order.instrument].underlying)
     require(gross + order.lots <= LIMITS["GROSS_LOTS_MAX"], "GROSS_LIMIT")
+
+
+def _check_post_only(model: Model, order: Order) -> None:
+    opposite = model.books[order.instrument][1 - order.side]
     if order.time_in_force == POST_ONLY:
-        opposite = model.books[order.instrument][1 - order.side]
-        require(not (opposite and _crosses(order, opposite[0])), "POST_ONLY_WOULD_CROSS")
+        require(not (opposite and crosses(order, opposite[0])), "POST_ONLY_WOULD_CROSS")
+
+
+def _check_margin(model: Model, account: Account, order: Order) -> None:
+    """[MARGIN-8] with the order counted as open at its full size, or [MARGIN-12]."""
     account.orders[order.order_id] = order
     passed = margin.passes(model, account)
     del account.orders[order.order_id]
+    if not passed and order.says("REDUCE_ONLY"):
+        passed = margin.surplus_if_filled(model, account, order) >= margin.surplus(model, account)
     require(passed, "INITIAL_MARGIN_INSUFFICIENT")
 
 
-def _crosses(taker: Order, maker: Order) -> bool:
-    if taker.side == BUY:
-        return taker.price_ticks >= maker.price_ticks
-    return taker.price_ticks <= maker.price_ticks
+def judge(model: Model, account: Account, order: Order, replaced: bool) -> None:
+    """The judgement of [MATCH-1]; finds the order's price and, if it only reduces, its size.
+
+    `replaced`: the account has been cleared of the order that this one replaces, and no table can overflow.
+    """
+    _check_market(model, order)
+    if not replaced:
+        _check_room(model, account, order)
+    order.price_ticks = effective_ticks(model, order)
+    _check_band(model, order)
+    if order.says("REDUCE_ONLY"):
+        reducible = matching.reducible_lots(model, order)
+        require(reducible > 0, "REDUCE_ONLY_WOULD_INCREASE")
+        order.lots = min(order.lots, reducible)
+    _check_gross(model, account, order)
+    _check_post_only(model, order)
+    if order.time_in_force == FOK:
+        require(matching.fillable_lots(model, order) >= order.lots, "FILL_OR_KILL_UNFILLABLE")
+    _check_margin(model, account, order)
+
+
+def judge_quote(model: Model, account: Account, order: Order) -> None:
+    """The codes of [QUOTE-2] that depend on the market and the account; margin comes after the last quote."""
+    _check_market(model, order)
+    _check_room(model, account, order)
+    _check_band(model, order)
+    _check_gross(model, account, order)
+    _check_post_only(model, order)
+
+
+def make_order(order_id: int, account: int, given: Command | Waiting) -> Order:
+    """An order with the terms of a command, or of an order that has waited; its price is not yet found."""
+    terms = given if isinstance(given, dict) else {name: getattr(given, name) for name in Waiting.__slots__}
+    names = ("instrument", "side", "time_in_force", "lots", "price_ticks", "flags", "display_lots")
+    chosen = {name: terms[name] for name in (*names, "valid_until_ns", "label", "link")}
+    order = Order(order_id=order_id, account=account, **chosen)
+    if order.says("VOLATILITY"):
+        order.volatility_bp = order.price_ticks
+    return order
 
 
 def place(model: Model, command: Command) -> tuple[int, int]:
     """[MATCH-1]."""
     number, account = model.authenticate(command)
-    known = command["side"] in (BUY, SELL) and command["time_in_force"] in (GTC, IOC, POST_ONLY)
-    require(known, "COMMAND_MALFORMED")
-    require(0 <= command["instrument"] < len(model.instruments), "INSTRUMENT_NOT_FOUND")
-    instrument = model.instruments[command["instrument"]]
-    _check_shape(model, instrument, command)
-    _check_market(model, instrument)
-    require(len(account.orders) < LIMITS["OPEN_ORDER_COUNT_MAX"], "OPEN_ORDER_LIMIT")
-    require(len(model.orders) < model.limits["orders"], "TABLE_FULL")
-    if not _has_record(account, command["instrument"]):
-        require(position_records(model) < model.limits["positions"], "TABLE_FULL")
-    order = Order(
-        order_id=model.house.next_order_id,
-        account=number,
-        instrument=command["instrument"],
-        side=command["side"],
-        time_in_force=command["time_in_force"],
-        price_ticks=command["price_ticks"],
-        lots=command["lots"],
-        slot=-1,
-        priority=model.sequence,
-    )
-    _check_risk(model, account, order)
+    check_form(model, command)
+    order = make_order(model.house.next_order_id, number, command)
+    judge(model, account, order, replaced=False)
     model.house.next_order_id += 1
-    _match_and_rest(model, order)
+    matching.match_and_rest(model, order)
     return number, order.order_id
 
 
 def replace(model: Model, command: Command) -> tuple[int, int]:
     """[MATCH-8]."""
-    number, account = model.authenticate(command)
-    old = _owned_order(model, command, number)
-    _check_shape(model, model.instruments[old.instrument], command)
-    if command["price_ticks"] == old.price_ticks and command["lots"] <= old.lots:
-        old.lots = command["lots"]
-        model.emit("REDUCED", **_described(old))
+    number, _ = model.authenticate(command)
+    require(command["order_id"] in model.orders, "ORDER_NOT_FOUND")
+    old = model.orders[command["order_id"]]
+    require(old.account == number, "ORDER_NOT_OWNED")
+    require(old.group == 0, "ORDER_INVALID")
+    lots, price_ticks = command["lots"], command["price_ticks"]
+    check_open(model, model.instruments[old.instrument])
+    _check_size_and_price(old.flags, old.display_lots, lots, price_ticks)
+    by_volatility = old.says("VOLATILITY")
+    if price_ticks == (old.volatility_bp if by_volatility else old.price_ticks) and lots <= old.lots:
+        old.lots, old.visible_lots = lots, min(old.visible_lots, lots)
+        model.emit("REDUCED", **describe(old))
         return number, old.order_id
-    _check_market(model, model.instruments[old.instrument])
-    new = Order(
-        order_id=old.order_id,
-        account=number,
-        instrument=old.instrument,
-        side=old.side,
-        time_in_force=old.time_in_force,
-        price_ticks=command["price_ticks"],
-        lots=command["lots"],
-        slot=-1,
-        priority=model.sequence,
-    )
+    changes = {"lots": lots, "price_ticks": price_ticks}
+    if by_volatility:
+        changes["volatility_bp"] = price_ticks
+    _renew(model, old, changes)
+    return number, old.order_id
+
+
+def _renew(model: Model, old: Order, changes: dict[str, int]) -> None:
+    """Judge the changed order in the account without the old one; put it in the old one's stead and match."""
+    new = dataclasses.replace(old, slot=-1, visible_lots=0, **changes)
+    account = model.accounts[old.account]
     del account.orders[old.order_id]
     try:
-        _check_risk(model, account, new)
+        judge(model, account, new, replaced=True)
     finally:
         account.orders[old.order_id] = old
     take_from_book(model, old)
-    end_order(model, old, "REPLACED")
-    _match_and_rest(model, new)
-    return number, new.order_id
+    say_cancelled(model, old, "REPLACED")
+    matching.match_and_rest(model, new)
+
+
+def reprice(model: Model, underlying: int) -> None:
+    """[IV-2]."""
+    chosen = [
+        order
+        for _, order in sorted(model.orders.items())
+        if order.says("VOLATILITY") and model.instruments[order.instrument].underlying == underlying
+    ]
+    for order in chosen:
+        if order.order_id not in model.orders or effective_ticks(model, order) == order.price_ticks:
+            continue
+        try:
+            _renew(model, order, {})
+        except Rejected as refusal:
+            end_order(model, order, "REPRICE_REJECTED", refusal.code)
 
 
 def cancel(model: Model, command: Command) -> tuple[int, int]:
     """[MATCH-6]."""
     number, _ = model.authenticate(command)
-    order = _owned_order(model, command, number)
-    take_from_book(model, order)
+    order = find_order(model, number, command["order_id"])
     end_order(model, order, "USER")
     return number, order.order_id
 
 
-def cancel_all(model: Model, command: Command) -> tuple[int, int]:
-    """[MATCH-7]."""
-    number, account = model.authenticate(command)
-    chosen = command["instrument"]
-    require(chosen == -1 or 0 <= chosen < len(model.instruments), "INSTRUMENT_NOT_FOUND")
-    for order_id in sorted(account.orders):
-        order = account.orders[order_id]
-        if chosen in (-1, order.instrument):
-            take_from_book(model, order)
-            end_order(model, order, "USER")
-    return number, 0
-
-
-def _owned_order(model: Model, command: Command, number: int) -> Order:
-    require(command["order_id"] in model.orders, "ORDER_NOT_FOUND")
-    order = model.orders[command["order_id"]]
+def find_order(model: Model, number: int, order_id: int) -> Order | Waiting:
+    """The account's open or waiting order with the id."""
+    order = model.orders.get(order_id) or model.waiting.get(order_id)
+    if order is None:
+        raise Rejected("ORDER_NOT_FOUND")
     require(order.account == number, "ORDER_NOT_OWNED")
     return order
 
 
-def _match_and_rest(model: Model, taker: Order) -> None:
-    """[MATCH-3] to [MATCH-5]."""
-    opposite = model.books[taker.instrument][1 - taker.side]
-    while taker.lots and opposite and _crosses(taker, opposite[0]):
-        maker = opposite[0]
-        if maker.account == taker.account:
-            end_order(model, taker, "SELF_TRADE")
-            return
-        _fill(model, taker, maker)
-    if not taker.lots:
-        return
-    if taker.time_in_force == IOC:
-        end_order(model, taker, "IOC_REMAINDER")
-        return
-    add_to_book(model, taker)
-    model.emit("REST", **_described(taker))
+def cancel_all(model: Model, command: Command) -> tuple[int, int]:
+    """[MATCH-7]."""
+    number, _ = model.authenticate(command)
+    instrument, label, group = command["instrument"], command["label"], command["group"]
+    require(label >= 0 and 0 <= group <= LIMITS["GROUP_COUNT"], "COMMAND_MALFORMED")
+    require(instrument == -1 or 0 <= instrument < len(model.instruments), "INSTRUMENT_NOT_FOUND")
 
+    def is_chosen(order: Order | Waiting) -> bool:
+        mine = order.group if isinstance(order, Order) else 0
+        return instrument in (-1, order.instrument) and label in (0, order.label) and group in (0, mine)
 
-def _fill(model: Model, taker: Order, maker: Order) -> None:
-    """[NOVATE-1] and [NOVATE-4]: both sides trade with the house, at the maker's price."""
-    instrument = model.instruments[taker.instrument]
-    lots = min(taker.lots, maker.lots)
-    fees = []
-    for order, fee_per_lot in ((taker, instrument.taker_fee_atoms), (maker, instrument.maker_fee_atoms)):
-        fee = lots * fee_per_lot
-        fees.append(fee)
-        account = model.accounts[order.account]
-        price_atoms = maker.price_ticks * instrument.tick_atoms
-        signed_lots = lots if order.side == BUY else -lots
-        gain = _trade(account, taker.instrument, signed_lots, price_atoms)
-        account.cash_atoms += gain if instrument.kind == PERPETUAL else -signed_lots * price_atoms
-        account.cash_atoms -= fee
-        model.house.fees_atoms += fee
-        order.lots -= lots
-    model.emit(
-        "FILL",
-        account=taker.account,
-        order_id=taker.order_id,
-        instrument=taker.instrument,
-        side=taker.side,
-        price_ticks=maker.price_ticks,
-        lots=lots,
-        maker_account=maker.account,
-        maker_order_id=maker.order_id,
-        amount_atoms=fees[0],
-        maker_amount_atoms=fees[1],
-    )
-    if not maker.lots:
-        take_from_book(model, maker)
-
-
-def _trade(account: Account, number: int, signed_lots: int, price_atoms: int) -> int:
-    """[NOVATE-2]: keep lots and entry value; returns the closed part's gain, paid for perpetuals."""
-    position = account.positions.setdefault(number, Position())
-    held, cost = position.lots, position.cost_atoms
-    closed = min(abs(signed_lots), abs(held)) if held * signed_lots < 0 else 0
-    closed_cost = gain = 0
-    if closed:
-        closed_cost = cost if closed == abs(held) else cost * closed // abs(held)
-        proceeds = closed * price_atoms
-        gain = (proceeds if held > 0 else -proceeds) - closed_cost
-    opened = signed_lots + closed if signed_lots < 0 else signed_lots - closed
-    position.lots = held + signed_lots
-    position.cost_atoms = cost - closed_cost + opened * price_atoms
-    if position.lots == 0:
-        assert position.cost_atoms == 0
-        del account.positions[number]
-    return gain
+    end_chosen(model, number, "USER", is_chosen)
+    return number, 0

@@ -19,12 +19,22 @@ CODES: dict[str, int] = {name: row[0] for name, row in SCHEMA["codes"].items()}
 KINDS: dict[str, int] = SCHEMA["enums"]["EventKind"]
 REASONS: dict[str, int] = SCHEMA["enums"]["CancelReason"]
 EVENT_FIELDS: list[str] = SCHEMA["records"]["event"]["fields"]
+ITEM_FIELDS: list[str] = SCHEMA["records"]["item"]["fields"]
 COMMAND_FIELDS: dict[str, list[str]] = {name: row["fields"] for name, row in SCHEMA["commands"].items()}
 SIGNED_BY: dict[str, str] = {name: row["signed_by"] for name, row in SCHEMA["commands"].items()}
 
+FLAGS: dict[str, int] = SCHEMA["enums"]["OrderFlag"]
+REFERENCES: dict[str, int] = SCHEMA["enums"]["TriggerReference"]
+CONDITIONS: dict[str, int] = SCHEMA["enums"]["TriggerCondition"]
+
 BUY, SELL = SCHEMA["enums"]["Side"]["BUY"], SCHEMA["enums"]["Side"]["SELL"]
-GTC, IOC, POST_ONLY = (SCHEMA["enums"]["TimeInForce"][name] for name in ("GTC", "IOC", "POST_ONLY"))
-CALL, PUT, PERPETUAL = (SCHEMA["enums"]["InstrumentKind"][name] for name in ("CALL", "PUT", "PERPETUAL"))
+GTC, IOC, POST_ONLY, FOK = (
+    SCHEMA["enums"]["TimeInForce"][name] for name in ("GTC", "IOC", "POST_ONLY", "FOK")
+)
+CALL, PUT, PERPETUAL, FUTURE = (
+    SCHEMA["enums"]["InstrumentKind"][name] for name in ("CALL", "PUT", "PERPETUAL", "FUTURE")
+)
+LINEAR = (PERPETUAL, FUTURE)
 OPEN, EXPIRED = SCHEMA["enums"]["InstrumentState"]["OPEN"], SCHEMA["enums"]["InstrumentState"]["EXPIRED"]
 E6 = SCALES["E6"]
 
@@ -48,9 +58,14 @@ def mul_ratio_ceil_e6(value: int, ratio_e6: int) -> int:
     return -(-value * ratio_e6 // E6)
 
 
+def mul_ratio_floor_e6(value: int, ratio_e6: int) -> int:
+    """Floor of value * ratio / 1e6 ([UNIT-4])."""
+    return value * ratio_e6 // E6
+
+
 @dataclass(eq=False, slots=True)
 class Order:
-    """An open order in its book."""
+    """An order that matches or rests; `slot` is -1 and `visible_lots` 0 until it rests."""
 
     order_id: int
     account: int
@@ -59,27 +74,88 @@ class Order:
     time_in_force: int
     price_ticks: int
     lots: int
-    slot: int
-    priority: int
+    slot: int = -1
+    priority: int = 0
+    flags: int = 0
+    display_lots: int = 0
+    visible_lots: int = 0
+    valid_until_ns: int = 0
+    label: int = 0
+    link: int = 0
+    group: int = 0
+    volatility_bp: int = 0
+
+    def says(self, flag: str) -> bool:
+        """Whether the order carries a flag of [ORDER-1]."""
+        return self.flags & FLAGS[flag] != 0
+
+
+@dataclass(eq=False, slots=True)
+class Waiting:
+    """An order that waits for a price or for its parent ([TRIG-1]); `price_ticks` is as given."""
+
+    order_id: int
+    account: int
+    instrument: int
+    side: int
+    time_in_force: int
+    price_ticks: int
+    lots: int
+    flags: int
+    display_lots: int
+    valid_until_ns: int
+    label: int
+    link: int
+    reference: int
+    condition: int
+    trigger_atoms: int
+    trail_atoms: int
+    parent_id: int
+    slot: int = -1
 
 
 @dataclass(eq=False, slots=True)
 class Position:
-    """Lots held, and the signed entry value of a perpetual's."""
+    """Lots held and their signed entry value ([NOVATE-2])."""
 
     lots: int = 0
     cost_atoms: int = 0
 
 
 @dataclass(eq=False, slots=True)
+class Group:
+    """A group of protected quotes: its figures, and what was filled since its window began ([MMP-*])."""
+
+    underlying: int
+    window_ns: int
+    frozen_ns: int
+    quantity_limit_lots: int
+    delta_limit_atoms: int
+    vega_limit_atoms: int
+    window_start_ns: int = 0
+    filled_lots: int = 0
+    filled_delta_atoms: int = 0
+    filled_vega_atoms: int = 0
+    frozen_until_ns: int = 0
+
+
+@dataclass(eq=False, slots=True)
 class Account:
-    """An owner's cash, highest nonce, positions by instrument and open orders by id."""
+    """An owner's cash, highest nonce, positions by instrument, open orders by id and groups by number.
+
+    Quotes are open orders with a group.
+    """
 
     address: str
     cash_atoms: int = 0
     nonce: int = 0
     positions: dict[int, Position] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
+    waiting: dict[int, Waiting] = field(default_factory=dict)
+    dead_man_ns: int = 0
+    cancel_on_disconnect: int = 0
+    tier: int = 0
+    groups: dict[int, Group] = field(default_factory=dict)
 
 
 @dataclass(eq=False, slots=True)
@@ -117,7 +193,11 @@ class Series:
 
 @dataclass(eq=False, slots=True)
 class Instrument:
-    """A listed contract and what the last mark update said about one lot of it."""
+    """A listed contract and what the last mark update said about one lot of it.
+
+    `taker_fee_atoms` is T of the margin clauses, the highest fee that a lot can cost; `funded_ns` is the time
+    of the last TICK that saw a perpetual.
+    """
 
     underlying: int
     kind: int
@@ -129,11 +209,17 @@ class Instrument:
     state: int = OPEN
     settlement_atoms: int = 0
     mark_atoms: int = -1
+    forward_atoms: int = 0
+    last_ticks: int = 0
     rows: list[int] = field(default_factory=list)
     basis: list[int] = field(default_factory=list)
     notional_atoms: int = 0
     taker_fee_atoms: int = 0
-    maker_fee_atoms: int = 0
+    delta_atoms: int = 0
+    vega_atoms: int = 0
+    rate_e9: int = 0
+    accrual: int = 0
+    funded_ns: int | None = None
     worst_by_price: dict[tuple[int, int], list[int]] = field(default_factory=dict)
 
 
@@ -157,6 +243,7 @@ class House:
     batch: int = 0
     next_order_id: int = 1
     fees_atoms: int = 0
+    insurance_atoms: int = 0
     deposit_cursor: int = 0
     deposited_atoms: int = 0
     withdrawn_atoms: int = 0

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from . import margin
-from .records import BUY, GTC, IOC, LIMITS, POST_ONLY, SELL, Order
-from .world import INT64_MAX, INT64_MIN, STRANGER, WHALE, Command, World
+from .records import IOC, LIMITS, Order, Waiting
+from .spoiling import spoil_field, spoiled
+from .terms import LABELS, choose_instrument, limit, order_terms
+from .world import INT64_MAX, INT64_MIN, WHALE, Command, World
 
 Commands = Iterator[Command]
 DOLLAR = 1_000_000
@@ -66,122 +68,43 @@ def withdraw(world: World) -> Commands:
     yield spoiled(world, world.signed("WITHDRAW", who, amount_atoms=amount), 4)
 
 
-def spoiled(world: World, command: Command, percent: float) -> Command:
-    """The command, or in `percent` of cases one whose authentication or time is wrong."""
-    if not world.chance(percent):
-        return command
-    rng = world.rng
-    kind = rng.randrange(6)
-    if kind == 0:
-        command["signer"] = STRANGER
-    elif kind == 1:
-        command["expires_ns"] = rng.choice((world.now, world.now - 1, 0, INT64_MIN))
-    elif kind == 2:
-        command["nonce"] = rng.choice((command["nonce"] - 1, 0, -1, INT64_MIN))
-    elif kind == 3:
-        command["time_ns"] = rng.choice((world.now - 1, 0, INT64_MIN)) if world.sequence else world.now
-    elif kind == 4:
-        command["expires_ns"] = world.now + 1
-    else:
-        command["nonce"] += rng.randrange(5)
-    return command
-
-
-def _spoil_order(world: World, command: Command) -> Command:
-    """Put one field of a PLACE or REPLACE out of its range."""
-    rng = world.rng
-    lots = (0, -1, INT64_MIN, LIMITS["ORDER_LOTS_MAX"] + 1, INT64_MAX)
-    prices = (0, -1, INT64_MIN, LIMITS["PRICE_TICKS_MAX"] + 1, INT64_MAX, LIMITS["PRICE_TICKS_MAX"])
-    fields = {"lots": lots, "price_ticks": prices}
-    if command["kind"] == "PLACE":
-        count = len(world.model.instruments)
-        fields["instrument"] = (-1, count, INT64_MAX, INT64_MIN, rng.randrange(max(1, count)))
-        fields["side"] = (2, -1, INT64_MAX)
-        fields["time_in_force"] = (3, -1, INT64_MIN)
-    else:
-        fields["order_id"] = (0, -1, INT64_MAX, INT64_MIN, world.model.house.next_order_id)
-    name = rng.choice(list(fields))
-    command[name] = rng.choice(fields[name])
-    return command
-
-
-def _size(world: World) -> int:
-    lots = int(10 ** world.rng.uniform(0, 2.6))
-    if world.chance(2):
-        lots = int(10 ** world.rng.uniform(2, 6))
-    return lots
-
-
-def _limit(world: World, number: int, side: int) -> int:
-    """Through the best opposite order, at it, or on the own side of the mark."""
-    rng, instrument = world.rng, world.model.instruments[number]
-    opposite = world.model.books[number][1 - side]
-    sign = 1 if side == BUY else -1
-    fair = world.fair_ticks(instrument)
-    if opposite and world.chance(50):
-        depth = min(len(opposite), rng.choice((1, 1, 2, 4))) - 1
-        price = opposite[depth].price_ticks + sign * rng.choice((0, 0, 0, 1, 5))
-    else:
-        price = (
-            fair - sign * int(rng.expovariate(1) * max(1.0, fair * 0.004)) + sign * rng.choice((0, 0, 0, 1))
-        )
-    if world.chance(1):
-        price = rng.choice((1, 2, fair * 2, LIMITS["PRICE_TICKS_MAX"]))
-    return max(1, min(price, LIMITS["PRICE_TICKS_MAX"]))
-
-
-def place(world: World) -> Commands:
-    """One order, rather reducing a position than growing it; sometimes sized by the margin that is left."""
-    rng, who = world.rng, world.trader()
-    live = world.live()
-    if not live:
-        live = [rng.randrange(-1, len(world.model.instruments) + 1)]
-    number = rng.choice(live)
-    if world.model.instruments and world.chance(3):
-        number = rng.randrange(max(0, len(world.model.instruments) - 20), len(world.model.instruments))
-    known = 0 <= number < len(world.model.instruments)
-    account = world.account(who)
-    side = rng.choice((BUY, SELL))
-    if account and number in account.positions and world.chance(40):
-        side = SELL if account.positions[number].lots > 0 else BUY
-    price = _limit(world, number, side) if known and live else 1
-    lots = _size(world)
-    if known and account and account.address != WHALE and world.chance(1.5):
-        lots = _boundary_lots(world, who, number, side, price)
-    command = world.signed(
-        "PLACE",
-        who,
-        instrument=number,
-        side=side,
-        time_in_force=rng.choice((GTC, GTC, GTC, IOC, IOC, POST_ONLY)),
-        lots=lots,
-        price_ticks=price,
-    )
-    if world.chance(3):
-        command = _spoil_order(world, command)
+def place(world: World, number: int | None = None) -> Commands:
+    """One order of some kind, in any instrument if none is given, now and then with a wrong field."""
+    who = world.trader()
+    if number is None:
+        number = choose_instrument(world)
+    command = world.signed("PLACE", who, **order_terms(world, who, number))
+    if world.chance(4):
+        command = spoil_field(world, command)
     yield spoiled(world, command, 2)
 
 
-def _boundary_lots(world: World, who: str, number: int, side: int, price: int) -> int:
-    """The largest order that the margin lets through, or one lot more, by bisection."""
-    model, account = world.model, world.account(who)
-    if account is None or model.instruments[number].mark_atoms < 0:
-        return 1
-    low, high = 0, LIMITS["ORDER_LOTS_MAX"]
-    while low < high:
-        lots = (low + high + 1) // 2
-        account.orders[0] = Order(0, 0, number, side, GTC, price, lots, -1, 0)
-        if margin.passes(model, account):
-            low = lots
-        else:
-            high = lots - 1
-        del account.orders[0]
-    return max(1, low + world.rng.choice((0, 1)))
+def hit(world: World, order_id: int) -> Commands:
+    """Somebody trades against an open order, up to its last lot or less, through whatever is before it."""
+    maker = world.model.orders.get(order_id)
+    if maker is None:
+        return
+    rivals = [a.address for n, a in enumerate(world.model.accounts) if n != maker.account]
+    if not rivals:
+        return
+    lots = 0
+    for order in world.model.books[maker.instrument][maker.side]:
+        lots += order.lots
+        if order is maker:
+            break
+    yield world.signed(
+        "PLACE",
+        world.rng.choice(rivals),
+        instrument=maker.instrument,
+        side=1 - maker.side,
+        time_in_force=IOC,
+        lots=max(1, min(lots, LIMITS["ORDER_LOTS_MAX"]) - (maker.lots // 2 if world.chance(30) else 0)),
+        price_ticks=maker.price_ticks,
+    )
 
 
 def _some_order(world: World) -> tuple[str, Order] | None:
-    if not world.model.orders:
-        return None
+    """An open order and who shall speak of it; seldom somebody else."""
     account = world.rng.choice(world.model.accounts)
     if not account.orders:
         return None
@@ -195,87 +118,56 @@ def replace(world: World) -> Commands:
     if found is None:
         return
     rng, (who, order) = world.rng, found
-    lots, price = order.lots, order.price_ticks
+    lots, price = order.lots, order.volatility_bp or order.price_ticks
     kind = rng.randrange(4)
     if kind == 0:
         lots = rng.randrange(1, lots + 1)
+        if order.display_lots and lots <= order.display_lots < order.lots and world.chance(80):
+            lots = rng.randrange(order.display_lots + 1, order.lots + 1)
     elif kind == 1:
         lots += rng.randrange(1, 50) if world.chance(90) else LIMITS["ORDER_LOTS_MAX"] - lots
     else:
         lots = max(1, lots + rng.randrange(-5, 6))
-        price = _limit(world, order.instrument, order.side)
+        price = limit(world, order.instrument, order.side)
+        if order.volatility_bp:
+            price = max(1, order.volatility_bp + rng.randrange(-300, 300))
     command = world.signed("REPLACE", who, order_id=order.order_id, lots=lots, price_ticks=price)
     if world.chance(5):
-        command = _spoil_order(world, command)
+        command = spoil_field(world, command)
     yield spoiled(world, command, 2)
 
 
 def cancel(world: World) -> Commands:
-    """One open order, now and then a foreign or an unknown one."""
-    found = _some_order(world)
-    if found is None:
+    """One open or waiting order, now and then a foreign or an unknown one."""
+    rng, model = world.rng, world.model
+    owner = rng.choice(model.accounts)
+    order: Order | Waiting
+    if owner.waiting and world.chance(20):
+        order = owner.waiting[rng.choice(sorted(owner.waiting))]
+    elif owner.orders:
+        order = owner.orders[rng.choice(sorted(owner.orders))]
+    else:
         return
-    who, order = found
-    order_id = order.order_id
+    who = world.trader() if world.chance(4) else owner.address
+    command = world.signed("CANCEL", who, order_id=order.order_id)
     if world.chance(4):
-        order_id = world.rng.choice(
-            (0, -1, INT64_MAX, world.rng.randrange(1, world.model.house.next_order_id + 1))
-        )
-    yield spoiled(world, world.signed("CANCEL", who, order_id=order_id), 2)
+        command = spoil_field(world, command)
+    yield spoiled(world, command, 2)
 
 
 def cancel_all(world: World) -> Commands:
-    """In one instrument or in all, for the trader with many orders."""
+    """In one instrument or in all, with one label or of one group, for the trader with many orders."""
     rng, who = world.rng, world.trader()
-    busy = [
-        account.address for account in world.model.accounts if len(account.orders) > CROWDED[world.profile]
-    ]
+    crowded = CROWDED[world.profile]
+    accounts = world.model.accounts
+    busy = [a.address for a in accounts if len(a.orders) > crowded or len(a.waiting) > crowded]
     if busy:
         who = rng.choice(busy)
     count = len(world.model.instruments)
     number = rng.randrange(count) if count and world.chance(50) else -1
+    label = rng.randrange(LABELS) if world.chance(25) else 0
+    group = rng.randrange(1, 5) if world.chance(15) else 0
+    command = world.signed("CANCEL_ALL", who, instrument=number, label=label, group=group)
     if world.chance(10):
-        number = rng.choice((count, -2, INT64_MAX, INT64_MIN))
-    yield spoiled(world, world.signed("CANCEL_ALL", who, instrument=number), 2)
-
-
-def crowd(world: World) -> Commands:
-    """The whale fills its table of open orders, one lot each, on few levels far below the mark."""
-    yield from _clear_whale(world)
-    account, live = world.account(WHALE), world.live()
-    if account is None or not live:
-        return
-    for _ in range(LIMITS["OPEN_ORDER_COUNT_MAX"] + 3 - len(account.orders)):
-        world.pass_time(1000)
-        yield world.signed(
-            "PLACE",
-            WHALE,
-            instrument=live[0],
-            side=BUY,
-            time_in_force=GTC,
-            lots=1,
-            price_ticks=world.rng.randrange(1, 9),
-        )
-    yield from _clear_whale(world)
-
-
-def fill_gross(world: World) -> Commands:
-    """The whale's open orders reach the gross limit of one underlying, exactly or by one lot more."""
-    account, live = world.account(WHALE), world.live()
-    if account is None or not live:
-        return
-    number = world.rng.choice(live)
-    side = world.rng.choice((BUY, SELL))
-    price = 1 if side == BUY else LIMITS["PRICE_TICKS_MAX"]
-    underlying = world.model.instruments[number].underlying
-    for _ in range(18):
-        room = LIMITS["GROSS_LOTS_MAX"] - margin.gross_lots(world.model, account, underlying)
-        lots = max(1, min(LIMITS["ORDER_LOTS_MAX"], room + world.rng.choice((0, 1))))
-        yield world.signed(
-            "PLACE", WHALE, instrument=number, side=side, time_in_force=GTC, lots=lots, price_ticks=price
-        )
-    yield from _clear_whale(world)
-
-
-def _clear_whale(world: World) -> Commands:
-    yield world.signed("CANCEL_ALL", WHALE, instrument=-1)
+        command = spoil_field(world, command)
+    yield spoiled(world, command, 2)

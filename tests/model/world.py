@@ -1,7 +1,8 @@
 """The random venue's genesis file, its clock and the commands it can build.
 
-Profiles: `main` has room for everything; `crowd` is the same, but soon has an account with all the open
-orders it may have; `tiny` runs out of accounts, orders, positions, instruments and series.
+Profiles: `main` has room for everything and bands as a venue would set them; `crowd` has room and bands so
+wide that they never matter, but soon has an account with all the open and waiting orders it may have; `tiny`
+runs out of accounts, orders, positions, waiting orders, instruments and series.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from .model import Model
-from .records import CALL, COMMAND_FIELDS, OPEN, PERPETUAL, PUT, SCALES, Account, Instrument
+from .model import Event, Model
+from .records import CALL, COMMAND_FIELDS, OPEN, PERPETUAL, PUT, SCALES, SCHEMA, Account, Instrument
 
 Command = dict[str, Any]
 SECOND = SCALES["NS_PER_S"]
@@ -22,12 +23,20 @@ STRANGER = "0x" + "5a" * 20
 WHALE = "0x" + "7a" * 20
 START_ATOMS = (80_000_000_000, 2_500_000_000)
 
+OPTIONAL = frozenset(SCHEMA["optional"]["fields"])
 PROFILES = ("main", "crowd", "tiny")
-ROOMY = {"accounts": 13, "orders": 6000, "positions": 2000, "instruments": 4096, "series": 1024}
+ROOMY = {
+    "accounts": 13,
+    "orders": 6000,
+    "positions": 2000,
+    "instruments": 4096,
+    "series": 1024,
+    "triggers": 1000,
+}
 LIMITS_BY_PROFILE = {
     "main": ROOMY,
     "crowd": ROOMY,
-    "tiny": {"accounts": 5, "orders": 40, "positions": 30, "instruments": 14, "series": 5},
+    "tiny": {"accounts": 5, "orders": 40, "positions": 30, "instruments": 17, "series": 5, "triggers": 9},
 }
 ORACLES_BY_PROFILE = {"main": (3, 2), "crowd": (4, 2), "tiny": (5, 3)}
 PARAMETERS = {
@@ -41,17 +50,25 @@ PARAMETERS = {
     "basis_shift_e6": 10_000,
     "confidence_threshold_e6": 950_000,
     "confidence_rate_e6": 50_000,
-    "taker_fee_e6": 300,
-    "maker_fee_e6": 100,
+    "option_fee_cap_e6": 125_000,
+    "insurance_share_e6": 250_000,
+    "funding_cap_e9": 5_000_000,
+    "funding_deadband_e9": 500_000,
 }
+BANDS_BY_PROFILE = {"main": (60_000, 30_000), "crowd": (10**9, 10**9), "tiny": (250_000, 100_000)}
+TIERS = (
+    (300, 100, 500, 200),
+    (250, 0, 400, -100),
+    (200, -200, 300, -300),
+)
 
 
 def genesis(profile: str) -> dict[str, Any]:
     """A genesis file ([GENESIS-1]) of the profile."""
     oracles, quorum = ORACLES_BY_PROFILE[profile]
     units = (
-        ("BTC", 1_000_000_000_000, 100, 50_000, 1000, 2_500),
-        ("ETH", 150_000_000_000, 10, 20_000, 100, 1_000),
+        ("BTC", 1_000_000_000_000, 100, 50_000, 1000, 2_500, 60),
+        ("ETH", 150_000_000_000, 10, 20_000, 100, 1_000, 25),
     )
     names = (
         "name",
@@ -60,7 +77,10 @@ def genesis(profile: str) -> dict[str, Any]:
         "option_tick_atoms",
         "perpetual_lots_per_unit",
         "perpetual_tick_atoms",
+        "funding_impact_lots",
     )
+    rates = ("option_taker_e6", "option_maker_e6", "futures_taker_e6", "futures_maker_e6")
+    option_band, futures_band = BANDS_BY_PROFILE[profile]
     return {
         "version": 1,
         "chain_id": 31337,
@@ -69,8 +89,9 @@ def genesis(profile: str) -> dict[str, Any]:
         "oracles": [f"0x{0xA0 + number:040x}" for number in range(oracles)],
         "quorum": quorum,
         "underlyings": [dict(zip(names, row, strict=True)) for row in units],
+        "fee_tiers": [dict(zip(rates, tier, strict=True)) for tier in TIERS],
         "limits": dict(LIMITS_BY_PROFILE[profile]),
-        "parameters": dict(PARAMETERS),
+        "parameters": PARAMETERS | {"option_band_e6": option_band, "futures_band_e6": futures_band},
     }
 
 
@@ -83,6 +104,7 @@ class World:
         self.model = Model(genesis(profile))
         self.now = BEGIN_NS
         self.sequence = 0
+        self.told: list[Event] = []
         count = self.model.limits["accounts"] - 1
         self.traders = [WHALE] + [f"0x{0x1000 + number:040x}" for number in range(count)]
         self.spot = list(START_ATOMS)
@@ -93,8 +115,9 @@ class World:
 
     def command(self, kind: str, signer: str, **fields: int) -> Command:
         """A command of the kind at the present time; it gets its sequence number when it is applied."""
-        assert sorted(fields) == sorted(COMMAND_FIELDS[kind]), kind
-        return {"kind": kind, "sequence": 0, "time_ns": self.now, "signer": signer, **fields}
+        given = {name: fields.get(name, 0) for name in COMMAND_FIELDS[kind] if name in OPTIONAL} | fields
+        assert sorted(given) == sorted(COMMAND_FIELDS[kind]), kind
+        return {"kind": kind, "sequence": 0, "time_ns": self.now, "signer": signer, **given}
 
     def signed(self, kind: str, signer: str, **fields: int) -> Command:
         """A command of an account or the operator with its next nonce and an hour to live."""
@@ -120,6 +143,10 @@ class World:
         if not self.model.accounts:
             return self.rng.choice(self.traders)
         return self.rng.choice(self.model.accounts).address
+
+    def accepted(self) -> bool:
+        """Whether the last command was."""
+        return self.told[0]["code"] == 0
 
     def oracle(self) -> str:
         """A registered oracle."""

@@ -1,0 +1,75 @@
+"""The whale at the limits of one account: open orders, waiting orders, gross lots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from . import margin
+from .records import BUY, CONDITIONS, GTC, LIMITS, REFERENCES, SELL
+from .world import WHALE, Command, World
+
+Commands = Iterator[Command]
+
+
+def crowd(world: World) -> Commands:
+    """The whale fills its table of open orders, one lot each, on few levels far below the mark."""
+    yield from _clear_whale(world)
+    account, live = world.account(WHALE), world.live()
+    if account is None or not live:
+        return
+    for _ in range(LIMITS["OPEN_ORDER_COUNT_MAX"] + 3 - len(account.orders)):
+        world.pass_time(1000)
+        yield world.signed(
+            "PLACE",
+            WHALE,
+            instrument=live[0],
+            side=BUY,
+            time_in_force=GTC,
+            lots=1,
+            price_ticks=world.rng.randrange(1, 9),
+        )
+    yield from _clear_whale(world)
+
+
+def crowd_waiting(world: World) -> Commands:
+    """The whale has as many waiting orders as an account may, and two more are refused."""
+    account, live = world.account(WHALE), world.live()
+    if account is None or not live:
+        return
+    for _ in range(LIMITS["TRIGGER_COUNT_MAX"] + 2 - len(account.waiting)):
+        world.pass_time(1000)
+        yield world.signed(
+            "PLACE_TRIGGER",
+            WHALE,
+            instrument=live[0],
+            side=BUY,
+            time_in_force=GTC,
+            lots=1,
+            price_ticks=1,
+            reference=REFERENCES["INDEX"],
+            condition=CONDITIONS["ABOVE"],
+            trigger_atoms=(1 << 40) - 1,
+        )
+    yield from _clear_whale(world)
+
+
+def fill_gross(world: World) -> Commands:
+    """The whale's open orders reach the gross limit of one underlying, exactly or by one lot more."""
+    account, live = world.account(WHALE), world.live()
+    if account is None or not live:
+        return
+    number = world.rng.choice(live)
+    side = world.rng.choice((BUY, SELL))
+    price = 1 if side == BUY else LIMITS["PRICE_TICKS_MAX"]
+    underlying = world.model.instruments[number].underlying
+    for _ in range(18):
+        room = LIMITS["GROSS_LOTS_MAX"] - margin.gross_lots(world.model, account, underlying)
+        lots = max(1, min(LIMITS["ORDER_LOTS_MAX"], room + world.rng.choice((0, 1))))
+        yield world.signed(
+            "PLACE", WHALE, instrument=number, side=side, time_in_force=GTC, lots=lots, price_ticks=price
+        )
+    yield from _clear_whale(world)
+
+
+def _clear_whale(world: World) -> Commands:
+    yield world.signed("CANCEL_ALL", WHALE, instrument=-1, label=0, group=0)
