@@ -56,7 +56,7 @@ def replace(state: State, command: Command) -> tuple[int, int]:
 
 
 def reduce(state: State, order: Order, lots: int) -> None:
-    """Leave an open order with fewer lots, or as many, in its place [MATCH-8] [QUOTE-2] [ICEBERG-1]."""
+    """Leave an open order with fewer lots, or as many, in its place [MATCH-8] [ICEBERG-1]."""
     position = order.account.holdings[order.instrument.underlying][order.instrument.number]
     change_open(state, order, position, lots - order.lots)
     order.lots = lots
