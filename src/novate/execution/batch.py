@@ -3,16 +3,26 @@
 from typing import Any
 
 from novate.execution.events import emit, emit_result
+from novate.execution.fees import apply_set_tier
 from novate.execution.market import apply_index, apply_list, apply_surface
 from novate.execution.money import apply_deposit, apply_withdraw
+from novate.execution.quotes import apply_mass_quote, apply_set_mmp
 from novate.execution.replacing import apply_replace
 from novate.execution.tables import NONE, Array, World
 from novate.execution.ticking import apply_tick
+from novate.execution.timers import apply_disconnect, apply_protect
 from novate.execution.trading import apply_cancel, apply_cancel_all, apply_place
+from novate.execution.triggers import apply_place_trigger, fire_ready
 from novate.kernel import kernel, kernel_inner
 from novate.protocol.generated.codes import Code, CommandKind, EventKind
 
 Record = Any
+
+# What one open or waiting order can cause in one command: as a maker ten slices are filled and shown again,
+# and it may trip, fire, take, rest and end once. A TICK may also price it anew, as an order with new slices.
+EVENTS_PER_ORDER = 25
+EVENTS_PER_ORDER_TICK = 50
+EVENTS_PER_QUOTE = 6  # Each side ends the old quote, places the new one and may end that.
 
 
 @kernel_inner
@@ -43,6 +53,10 @@ def apply_market_command(w: World, command: Record) -> None:
         apply_tick(w, command)
     elif kind == CommandKind.SEAL:
         apply_seal(w, command)
+    elif kind == CommandKind.SET_TIER:
+        apply_set_tier(w, command)
+    elif kind == CommandKind.DISCONNECT:
+        apply_disconnect(w, command)
     else:
         emit_result(w, Code.COMMAND_MALFORMED, NONE, 0)
 
@@ -57,12 +71,14 @@ def find_speaker(w: World, command: Record) -> int:
         return NONE
     traders = kind == CommandKind.DEPOSIT or kind == CommandKind.WITHDRAW
     traders = traders or (kind >= CommandKind.PLACE and kind <= CommandKind.CANCEL_ALL)
+    traders = traders or kind == CommandKind.PLACE_TRIGGER or kind == CommandKind.PROTECT
+    traders = traders or kind == CommandKind.SET_MMP or kind == CommandKind.MASS_QUOTE
     return int(command["account"]) if traders else NONE
 
 
 @kernel_inner
-def apply_command(w: World, command: Record) -> None:
-    """Apply one command of the law. [CMD-1] to [CMD-3]"""
+def apply_command(w: World, command: Record, items: Array) -> None:
+    """Apply one command of the law, then fire the orders that it made ready. [CMD-1] to [CMD-3] [TRIG-5]"""
     house = w.house[0]
     house["sequence"] = command["sequence"]
     if command["time_ns"] < house["time_ns"]:
@@ -80,20 +96,42 @@ def apply_command(w: World, command: Record) -> None:
         apply_cancel_all(w, command)
     elif kind == CommandKind.WITHDRAW:
         apply_withdraw(w, command)
+    elif kind == CommandKind.MASS_QUOTE:
+        apply_mass_quote(w, command, items)
+    elif kind == CommandKind.SET_MMP:
+        apply_set_mmp(w, command)
+    elif kind == CommandKind.PLACE_TRIGGER:
+        apply_place_trigger(w, command)
+    elif kind == CommandKind.PROTECT:
+        apply_protect(w, command)
     else:
         apply_market_command(w, command)
+    fire_ready(w, command["time_ns"])
+
+
+@kernel_inner
+def count_events_max(w: World, command: Record) -> int:
+    """Return how many events a command can cause by the orders, positions and quotes that there are."""
+    house = w.house[0]
+    orders = 1 + w.orders.shape[0] - house["free_order_count"]
+    orders += w.waiting.shape[0] - house["free_waiting_count"]
+    if command["kind"] == CommandKind.TICK:
+        positions = w.positions.shape[0] - house["free_position_count"]
+        return int(orders * EVENTS_PER_ORDER_TICK + positions)
+    return int(orders * EVENTS_PER_ORDER + command["item_count"] * EVENTS_PER_QUOTE)
 
 
 @kernel
-def apply_commands(w: World, commands: Array, start: int, event_reserve: int) -> int:
+def apply_commands(w: World, commands: Array, items: Array, start: int, event_reserve: int) -> int:
     """Apply commands from `start` until the last, or until the event buffer might not hold the next one's
-    events.
+    events: `event_reserve`, and those of its orders.
 
-    Returns the place of the first command not applied. The caller drains the events and comes back with the
-    rest.
+    Returns the place of the first command not applied. The caller drains the events, makes room if there
+    were none, and comes back with the rest.
     """
     for i in range(start, commands.shape[0]):
-        if w.house[0]["event_count"] + event_reserve > w.events.shape[0]:
+        reserve = event_reserve + count_events_max(w, commands[i])
+        if w.house[0]["event_count"] + reserve > w.events.shape[0]:
             return i
-        apply_command(w, commands[i])
+        apply_command(w, commands[i], items)
     return int(commands.shape[0])

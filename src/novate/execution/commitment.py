@@ -1,7 +1,7 @@
 """The state tree as the engine keeps it: only what changed since the last batch is hashed again.
 
 `collect` copies what changed, so that the writer may go on; `compute` hashes the copy and may run in another
-thread. Implements [STATE-1] to [STATE-7].
+thread. Implements [STATE-1] to [STATE-8].
 """
 
 from typing import Any, NamedTuple
@@ -22,6 +22,21 @@ ORDER_DEPTH = 10
 INSTRUMENT_DEPTH = 7
 FIELD_BYTES, LIMB_COUNT, RATE = 32, 4, 3
 DOMAIN_ROOT, DOMAIN_ACCOUNT, DOMAIN_ORDER, DOMAIN_INSTRUMENT, DOMAIN_ORACLE, DOMAIN_HOUSE = 1, 2, 3, 4, 5, 6
+DOMAIN_WAITING = 7
+ACCOUNT_FIELDS = ("cash_atoms", "nonce", "tier", "dead_man_ns", "cancel_on_disconnect")
+GROUP_FIELDS = (
+    "underlying",
+    "window_ns",
+    "frozen_ns",
+    "quantity_limit_lots",
+    "delta_limit_atoms",
+    "vega_limit_atoms",
+    "window_start_ns",
+    "filled_lots",
+    "filled_delta_atoms",
+    "filled_vega_atoms",
+    "frozen_until_ns",
+)
 ORDER_FIELDS = (
     "order_id",
     "account",
@@ -31,6 +46,33 @@ ORDER_FIELDS = (
     "price_ticks",
     "lots",
     "priority",
+    "flags",
+    "display_lots",
+    "visible_lots",
+    "valid_until_ns",
+    "label",
+    "link",
+    "group",
+    "volatility_bp",
+)
+WAITING_FIELDS = (
+    "order_id",
+    "account",
+    "instrument",
+    "side",
+    "time_in_force",
+    "price_ticks",
+    "lots",
+    "flags",
+    "display_lots",
+    "valid_until_ns",
+    "label",
+    "link",
+    "reference",
+    "condition",
+    "trigger_atoms",
+    "trail_atoms",
+    "parent_id",
 )
 INSTRUMENT_FIELDS = (
     "underlying",
@@ -40,6 +82,11 @@ INSTRUMENT_FIELDS = (
     "state",
     "mark_atoms",
     "settlement_atoms",
+    "forward_atoms",
+    "last_ticks",
+    "funding_rate_e9",
+    "funding_accrual",
+    "funded_ns",
 )
 MARKET_FIELDS = ("index_atoms", "confidence_e6", "index_time_ns")
 SURFACE_FIELDS = (*(SURFACE.names or ()), "reference_index_atoms")
@@ -54,6 +101,7 @@ HOUSE_FIELDS = (
     "withdrawn_atoms",
     "withdrawal_count",
     "operator_nonce",
+    "insurance_atoms",
 )
 
 
@@ -64,6 +112,8 @@ class Changes(NamedTuple):
     account_elements: list[list[int]]
     orders: list[int]
     order_elements: Array
+    waiting: list[int]
+    waiting_elements: Array
     instruments: list[int]
     instrument_elements: Array
     oracle_elements: list[int]
@@ -89,6 +139,7 @@ class StateCommitment:
         self.engine = engine
         self.accounts = SparseTree(ACCOUNT_DEPTH)
         self.orders = SparseTree(ORDER_DEPTH)
+        self.waiting = SparseTree(ORDER_DEPTH)
         self.instruments = SparseTree(INSTRUMENT_DEPTH)
 
     def collect(self, everything: bool = False) -> Changes:
@@ -97,11 +148,11 @@ class StateCommitment:
         house = world.house[0]
         accounts = world.accounts[: int(house["account_count"])]
         orders = world.orders[: int(house["order_high"])]
+        waiting = world.waiting[: int(house["waiting_high"])]
         instruments = world.instruments[: int(house["instrument_count"])]
-        chosen = [
-            np.flatnonzero((table["dirty"] != 0) | everything) for table in (accounts, orders, instruments)
-        ]
-        for table, places in zip((accounts, orders, instruments), chosen, strict=True):
+        tables = (accounts, orders, waiting, instruments)
+        chosen = [np.flatnonzero((table["dirty"] != 0) | everything) for table in tables]
+        for table, places in zip(tables, chosen, strict=True):
             table["dirty"][places] = 0
         return Changes(
             chosen[0].tolist(),
@@ -109,7 +160,9 @@ class StateCommitment:
             chosen[1].tolist(),
             stack_fields(orders[chosen[1]], ORDER_FIELDS),
             chosen[2].tolist(),
-            stack_fields(instruments[chosen[2]], INSTRUMENT_FIELDS),
+            stack_fields(waiting[chosen[2]], WAITING_FIELDS),
+            chosen[3].tolist(),
+            stack_fields(instruments[chosen[3]], INSTRUMENT_FIELDS),
             self.list_oracle(),
             [int(house[name]) for name in HOUSE_FIELDS],
         )
@@ -125,9 +178,13 @@ class StateCommitment:
                 positions.append(tuple(int(position[name]) for name in ("instrument", "lots", "cost_atoms")))
             slot = int(position["next_in_account"])
         account = world.accounts[number]
-        address = int.from_bytes(self.engine.addresses[number], "big")
-        head = [address, int(account["cash_atoms"]), int(account["nonce"]), len(positions)]
-        return head + [value for position in sorted(positions) for value in position]
+        elements = [int.from_bytes(self.engine.addresses[number], "big")]
+        elements += [*(int(account[name]) for name in ACCOUNT_FIELDS), len(positions)]
+        elements += [value for position in sorted(positions) for value in position]
+        for place, group in enumerate(world.groups[number]):
+            if group["underlying"] != NONE:
+                elements += [place + 1, *(int(group[name]) for name in GROUP_FIELDS)]
+        return elements
 
     def list_oracle(self) -> list[int]:
         """Return the elements of the oracle leaf. [STATE-5]"""
@@ -140,9 +197,8 @@ class StateCommitment:
     def compute(self, changes: Changes) -> Roots:
         """Hash the changes into the trees and return the roots. [STATE-1]"""
         self.accounts.update_limbs(changes.accounts, hash_lists(DOMAIN_ACCOUNT, changes.account_elements))
-        order_leaves = hash_rows(DOMAIN_ORDER, changes.order_elements)
-        order_leaves[changes.order_elements[:, 0] == 0] = 0
-        self.orders.update_limbs(changes.orders, order_leaves)
+        self.orders.update_limbs(changes.orders, hash_slots(DOMAIN_ORDER, changes.order_elements))
+        self.waiting.update_limbs(changes.waiting, hash_slots(DOMAIN_WAITING, changes.waiting_elements))
         instrument_leaves = hash_rows(DOMAIN_INSTRUMENT, changes.instrument_elements)
         self.instruments.update_limbs(changes.instruments, instrument_leaves)
         parts = [
@@ -151,6 +207,7 @@ class StateCommitment:
             self.instruments.root,
             join_limbs(hash_lists(DOMAIN_ORACLE, [changes.oracle_elements])[0]),
             hash_elements(DOMAIN_HOUSE, changes.house_elements),
+            self.waiting.root,
         ]
         state = hash_elements(DOMAIN_ROOT, parts)
         return Roots(state.to_bytes(32, "big"), self.instruments.root.to_bytes(32, "big"))
@@ -161,6 +218,13 @@ def hash_rows(domain: int, elements: Array) -> Array:
     out = np.zeros((len(elements), 4), np.uint64)
     if len(elements):
         hash_elements_batch(domain, np.ascontiguousarray(elements), out)
+    return out
+
+
+def hash_slots(domain: int, elements: Array) -> Array:
+    """Return hash_rows of orders, whose first element is the order_id; empty slots are 0."""
+    out = hash_rows(domain, elements)
+    out[elements[:, 0] == 0] = 0
     return out
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from novate.execution.batch import apply_commands
-from novate.execution.tables import NONE, World, count_events_max, make_world
+from novate.execution.tables import NONE, World, count_events_fixed, grow_events, make_world
 from novate.protocol.command import Command, write_row
 from novate.protocol.generated.codes import CommandKind, EventKind
 from novate.protocol.generated.records import COMMAND, ITEM, SIGNED_BY
@@ -44,7 +44,7 @@ class Engine:
     def __init__(self, genesis: Genesis) -> None:
         self.genesis = genesis
         self.world: World = make_world(genesis)
-        self.event_reserve = count_events_max(genesis)
+        self.event_reserve = count_events_fixed(genesis)
         self.accounts: dict[bytes, int] = {}
         self.addresses: list[bytes] = []
         self.instruments: list[InstrumentView] = []
@@ -136,6 +136,10 @@ class Engine:
         while done < len(commands):
             done = apply_commands(self.world, rows, items, done, self.event_reserve)
             count = int(self.world.house["event_count"][0])
+            if count == 0:
+                # Every command has a RESULT: the buffer is too small for all that the next one might do.
+                self.world = grow_events(self.world)
+                continue
             parts.append(self.world.events[:count].copy())
             self.world.house["event_count"] = 0
         self.learn_names(commands)

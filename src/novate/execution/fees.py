@@ -1,9 +1,16 @@
 """Fees of a fill by the tiers of its two accounts, and where they go. Implements [NOVATE-4] and [TIER-1]."""
 
-from novate.execution.tables import World
+from typing import Any
+
+from novate.execution.events import emit, emit_result
+from novate.execution.market import verify_operator
+from novate.execution.tables import NONE, World
 from novate.kernel import kernel_inner
 from novate.protocol.arithmetic import mul_ratio_floor_e6
+from novate.protocol.generated.codes import Code, EventKind
 from novate.protocol.novation import compute_maker_fee_atoms, compute_taker_fee_atoms, is_linear
+
+Record = Any
 
 
 @kernel_inner
@@ -33,3 +40,30 @@ def credit_fees(w: World, total_atoms: int) -> None:
     insurance = mul_ratio_floor_e6(total_atoms, w.parameters[0]["insurance_share_e6"])
     house["insurance_atoms"] += insurance
     house["fees_atoms"] += total_atoms - insurance
+
+
+@kernel_inner
+def verify_tier(w: World, command: Record) -> Code:
+    """Return the code of a SET_TIER from the operator. [TIER-1]"""
+    if command["target"] < 0 or command["target"] >= w.house[0]["account_count"]:
+        return Code.ACCOUNT_NOT_FOUND
+    if command["tier"] < 0 or command["tier"] >= w.fee_tiers.shape[0]:
+        return Code.TIER_INVALID
+    return Code.OK
+
+
+@kernel_inner
+def apply_set_tier(w: World, command: Record) -> None:
+    """SET_TIER. [TIER-1]"""
+    code = verify_operator(w, command)
+    if code == Code.OK:
+        code = verify_tier(w, command)
+    emit_result(w, code, NONE, 0)
+    if code != Code.OK:
+        return
+    account = w.accounts[command["target"]]
+    account["tier"] = command["tier"]
+    account["dirty"] = 1
+    event = emit(w, EventKind.TIER_SET)
+    event["account"] = command["target"]
+    event["order_id"] = command["tier"]

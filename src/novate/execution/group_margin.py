@@ -109,11 +109,12 @@ def gather_effects(w: World, account: int, underlying: int) -> Array:
     """Return O with the groups' O_g added: the vector itself if no quote is open. Call `gather_portfolio`
     first.
     """
+    plain: Array = w.effects[account, underlying]
     if w.portfolios[account, underlying]["quote_lots"] == 0:
-        return w.effects[account, underlying]
+        return plain
     total = w.gathered_effects
     for s in range(SCENARIO_COUNT):
-        total[s] = w.effects[account, underlying, s]
+        total[s] = plain[s]
     for g in range(GROUP_COUNT):
         if w.groups[account, g]["underlying"] == underlying and w.groups[account, g]["open_lots"] != 0:
             for s in range(SCENARIO_COUNT):

@@ -10,6 +10,7 @@ from novate.execution.tables import NONE, World
 from novate.kernel import kernel_inner
 from novate.protocol.generated.codes import Code, EventKind, InstrumentKind, InstrumentState
 from novate.protocol.generated.constants import E6, EXPIRY_AHEAD_NS_MAX, NS_PER_S
+from novate.protocol.novation import is_linear
 from novate.protocol.oracle import (
     compute_confidence,
     compute_median_index,
@@ -52,9 +53,10 @@ def is_lawful_terms(market: Record, kind: int, strike_atoms: int, expiry_ns: int
     """Whether kind, strike and expiry may be listed. [LIST-1]"""
     if kind == InstrumentKind.PERPETUAL:
         return bool(strike_atoms == 0 and expiry_ns == 0)
-    if kind != InstrumentKind.CALL and kind != InstrumentKind.PUT:
+    option = kind == InstrumentKind.CALL or kind == InstrumentKind.PUT
+    if option and (strike_atoms < 1 or strike_atoms > market["index_atoms_max"]):
         return False
-    if strike_atoms < 1 or strike_atoms > market["index_atoms_max"]:
+    if not option and (kind != InstrumentKind.FUTURE or strike_atoms != 0):
         return False
     if expiry_ns <= time_ns or expiry_ns > time_ns + EXPIRY_AHEAD_NS_MAX:
         return False
@@ -121,18 +123,19 @@ def apply_list(w: World, command: Record) -> None:
     house["instrument_count"] += 1
     instrument = w.instruments[number]
     market = w.markets[command["underlying"]]
-    perpetual = command["instrument_kind"] == InstrumentKind.PERPETUAL
     instrument["underlying"] = command["underlying"]
     instrument["kind"] = command["instrument_kind"]
     instrument["strike_atoms"] = command["strike_atoms"]
     instrument["expiry_ns"] = command["expiry_ns"]
     instrument["state"] = InstrumentState.OPEN
-    if perpetual:
+    # A future is quoted and sized like the underlying's perpetual. [FUT-1]
+    if is_linear(command["instrument_kind"]):
         instrument["lots_per_unit"] = market["perpetual_lots_per_unit"]
         instrument["tick_atoms"] = market["perpetual_tick_atoms"]
     else:
         instrument["lots_per_unit"] = market["option_lots_per_unit"]
         instrument["tick_atoms"] = market["option_tick_atoms"]
+    if command["instrument_kind"] != InstrumentKind.PERPETUAL:
         instrument["series"] = open_series(w, command["underlying"], command["expiry_ns"])
     instrument["dirty"] = 1
     event = emit(w, EventKind.LISTED)

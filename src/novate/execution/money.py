@@ -3,9 +3,9 @@
 from typing import Any
 
 from novate.execution.events import emit, emit_result
+from novate.execution.judging import verify_account
 from novate.execution.ledger import compute_account_initial, compute_equity, compute_unrealised
 from novate.execution.tables import NONE, World
-from novate.execution.trading import verify_account
 from novate.kernel import kernel, kernel_inner
 from novate.protocol.generated.codes import Code, EventKind
 from novate.protocol.generated.constants import CASH_ATOMS_MAX

@@ -6,8 +6,8 @@ Implements [MMP-2] and [MMP-3].
 from typing import Any
 
 from novate.execution.events import emit
-from novate.execution.open_orders import cancel_order, find_oldest_quote
-from novate.execution.tables import NONE, World
+from novate.execution.open_orders import cancel_group_quotes
+from novate.execution.tables import World
 from novate.kernel import kernel_inner
 from novate.protocol.generated.codes import CancelReason, EventKind, Side
 from novate.protocol.generated.constants import GROUP_COUNT
@@ -128,13 +128,4 @@ def trip_group(w: World, account: int, number: int, time_ns: int) -> None:
     event["order_id"] = number
     event["instrument"] = group["underlying"]
     event["amount_atoms"] = group["frozen_until_ns"]
-    cancel_quotes(w, account, number, CancelReason.MMP)
-
-
-@kernel_inner
-def cancel_quotes(w: World, account: int, number: int, reason: int) -> None:
-    """End every quote of a group in ascending order_id."""
-    slot = find_oldest_quote(w, account, number)
-    while slot != NONE:
-        cancel_order(w, slot, reason)
-        slot = find_oldest_quote(w, account, number)
+    cancel_group_quotes(w, account, number, CancelReason.MMP)

@@ -1,10 +1,9 @@
 """Snapshots: the used part of every table in one checked file, so that a restart replays only the tail of
 the journal.
 
-Books, hash tables and free stacks' contents beyond their tops are rebuilt from the orders and positions. A
-snapshot names the command it follows and that command's frame hash; one that does not fit the journal, or is
-damaged, is passed over for an older one. Written to a temporary name, synced, renamed; the last two are
-kept.
+Books, hash tables and the margin of quotes are rebuilt from the orders and positions. A snapshot names the
+command it follows and that command's frame hash; one that does not fit the journal, or is damaged, is passed
+over for an older one. Written to a temporary name, synced, renamed; the last two are kept.
 """
 
 import os
@@ -40,10 +39,12 @@ COUNTED = {
     "effects": "account_count",
     "basis_held": "account_count",
     "basis_open": "account_count",
+    "groups": "account_count",
     "positions": "position_high",
     "orders": "order_high",
+    "waiting": "waiting_high",
 }
-WHOLE = ("house", "markets", "index_reports", "free_positions", "free_orders")
+WHOLE = ("house", "markets", "index_reports", "free_positions", "free_orders", "free_waiting")
 
 
 class SnapshotError(ValueError):
@@ -164,16 +165,31 @@ def load_snapshot(path: Path, engine: Engine) -> SnapshotHead:
 
 
 def rebuild_indexes(world: World) -> None:
-    """Build hash tables, books and bitmaps from the orders and positions.
-
-    Orders join their levels by ascending priority, which is the order they joined in the first time.
+    """Build hash tables, books and bitmaps from the orders and positions; groups of quotes are found again
+    when they are needed.
     """
     for slot in np.flatnonzero(world.positions["account"] != NONE).tolist():
         position = world.positions[slot]
         if slot < int(world.house["position_high"][0]):
             key = int(position["account"]) * world.instruments.shape[0] + int(position["instrument"]) + 1
             put_slot(world.position_entries, key, slot)
-    live = np.flatnonzero(world.orders["order_id"] != 0)
-    for slot in live[np.argsort(world.orders["priority"][live], kind="stable")].tolist():
+    for slot in np.flatnonzero(world.waiting["order_id"] != 0).tolist():
+        put_slot(world.waiting_entries, int(world.waiting[slot]["order_id"]), slot)
+    for slot in list_queued(world):
         put_slot(world.order_entries, int(world.orders[slot]["order_id"]), slot)
         append_order(world, slot)
+    world.groups["stale"] = 1
+
+
+def list_queued(world: World) -> list[int]:
+    """Return the slots of all open orders, each level's in the order of its queue.
+
+    Priorities do not tell it: a command can put several orders at the end of one level.
+    """
+    queued = []
+    for slot in np.flatnonzero((world.orders["order_id"] != 0) & (world.orders["prev"] == NONE)).tolist():
+        following = slot
+        while following != NONE:
+            queued.append(following)
+            following = int(world.orders[following]["next"])
+    return queued

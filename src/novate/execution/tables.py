@@ -22,6 +22,7 @@ LEVEL_TICK_BITS = 18
 BITMAP_LOW_WORDS = 4096  # 2**18 ticks / 64
 BITMAP_HIGH_WORDS = 64
 GROUP_EFFECT_COUNT = constants.SCENARIO_COUNT + 2
+EVENT_COUNT_FIRST = 1 << 16
 
 
 def integers(*names: str) -> np.dtype[Any]:
@@ -139,7 +140,11 @@ class World(NamedTuple):
     bitmap_high: Array  # int64[2 I, 64]
     bitmap_top: Array  # int64[2 I]
     best: Array  # int64[2 I], best tick of a side or -1
-    events: Array  # EVENT[E], the output of one batch
+    events: Array  # EVENT[E], the output of one batch; `grow_events` makes room for more
+
+
+# Tables that hold nothing of the state: what a command writes there, no later command reads.
+SCRATCH = ("draft", "due", "group_quotes", "heap", "gathered", "gathered_effects", "quote_slots", "events")
 
 
 def count_slots(capacity: int) -> int:
@@ -147,12 +152,11 @@ def count_slots(capacity: int) -> int:
     return 1 << max(4, (2 * capacity - 1).bit_length())
 
 
-def count_events_max(genesis: Genesis) -> int:
-    """Return how many events one command can cause: an expiry that ends every order and settles every
-    position.
+def count_events_fixed(genesis: Genesis) -> int:
+    """Return how many events one command can cause whatever orders and positions there are: those about
+    instruments and underlyings, and a few of its own.
     """
-    limits = genesis.limits
-    return 64 + 2 * limits["orders"] + limits["positions"] + limits["instruments"]
+    return 64 + 2 * genesis.limits["instruments"]
 
 
 def make_world(genesis: Genesis) -> World:
@@ -202,10 +206,15 @@ def make_world(genesis: Genesis) -> World:
         bitmap_high=np.zeros((2 * instruments, BITMAP_HIGH_WORDS), np.int64),
         bitmap_top=np.zeros(2 * instruments, np.int64),
         best=np.full(2 * instruments, NONE, np.int64),
-        events=np.zeros(2 * count_events_max(genesis), EVENT),
+        events=np.zeros(EVENT_COUNT_FIRST, EVENT),
     )
     fill_world(world, genesis)
     return world
+
+
+def grow_events(world: World) -> World:
+    """Return the same state with an empty event buffer twice as large; pages not yet used cost nothing."""
+    return world._replace(events=np.zeros(2 * len(world.events), EVENT))
 
 
 def fill_world(world: World, genesis: Genesis) -> None:

@@ -14,20 +14,30 @@ from novate.execution.money import compute_withdrawable
 from novate.execution.order_book import find_level, find_slot, find_tick_above, find_tick_below
 from novate.execution.tables import NONE
 from novate.protocol.generated.codes import InstrumentKind
+from novate.protocol.generated.constants import GROUP_COUNT
 from novate.protocol.margin import compute_maintenance_margin
+
+LINEAR_KINDS = (int(InstrumentKind.PERPETUAL), int(InstrumentKind.FUTURE))
 
 
 class InstrumentState(NamedTuple):
-    """What changes about an instrument; mark_atoms is -1 while it has none."""
+    """What changes about an instrument; mark_atoms is -1 while it has none. Delta and vega are per lot, the
+    funding rate in 1e-9 per eight hours, and the accrual in atoms * ms per lot and eight hours.
+    """
 
     state: int
     mark_atoms: int
     notional_atoms: int
     taker_fee_atoms: int
-    maker_fee_atoms: int
     settlement_atoms: int
     forward_atoms: int
     total_volatility_x48: int
+    delta_atoms: int
+    vega_atoms: int
+    last_ticks: int
+    funding_rate_e9: int
+    funding_accrual: int
+    funded_ns: int
 
 
 class UnderlyingState(NamedTuple):
@@ -52,7 +62,7 @@ class SurfaceState(NamedTuple):
 
 
 class OrderView(NamedTuple):
-    """An open order."""
+    """An open order; `group` is 0 unless it is a quote, `volatility_bp` unless it quotes a volatility."""
 
     order_id: int
     account: int
@@ -61,6 +71,55 @@ class OrderView(NamedTuple):
     time_in_force: int
     price_ticks: int
     lots: int
+    flags: int
+    display_lots: int
+    visible_lots: int
+    valid_until_ns: int
+    label: int
+    link: int
+    group: int
+    volatility_bp: int
+
+
+class WaitingView(NamedTuple):
+    """An order that waits for its trigger or its parent."""
+
+    order_id: int
+    account: int
+    instrument: int
+    side: int
+    time_in_force: int
+    price_ticks: int
+    lots: int
+    flags: int
+    display_lots: int
+    valid_until_ns: int
+    label: int
+    link: int
+    reference: int
+    condition: int
+    trigger_atoms: int
+    trail_atoms: int
+    parent_id: int
+
+
+class GroupView(NamedTuple):
+    """A group of protected quotes: its figures, what its window has counted, and what it has open."""
+
+    number: int
+    underlying: int
+    window_ns: int
+    frozen_ns: int
+    quantity_limit_lots: int
+    delta_limit_atoms: int
+    vega_limit_atoms: int
+    window_start_ns: int
+    filled_lots: int
+    filled_delta_atoms: int
+    filled_vega_atoms: int
+    frozen_until_ns: int
+    quote_count: int
+    open_lots: int
 
 
 class PositionView(NamedTuple):
@@ -73,6 +132,7 @@ class PositionView(NamedTuple):
     open_sell_lots: int
     mark_atoms: int
     value_atoms: int
+    quote_lots: int = 0
 
 
 class AccountView(NamedTuple):
@@ -88,6 +148,9 @@ class AccountView(NamedTuple):
     value_atoms: int
     nonce: int
     withdrawable_atoms: int
+    tier: int
+    dead_man_ns: int
+    cancel_on_disconnect: int
 
 
 Side = list[tuple[int, int, int]]
@@ -155,6 +218,40 @@ def read_open_orders(engine: Engine, account: int) -> list[OrderView]:
     return sorted(orders)
 
 
+def view_waiting(engine: Engine, slot: int) -> WaitingView:
+    """Return the waiting order in a slot."""
+    record = engine.world.waiting[slot]
+    return WaitingView(*(int(record[field]) for field in WaitingView._fields))
+
+
+def read_waiting_order(engine: Engine, order_id: int) -> WaitingView | None:
+    """Return a waiting order by its id, or None."""
+    slot = int(find_slot(engine.world.waiting_entries, order_id)) if 0 < order_id < 1 << 62 else NONE
+    return None if slot == NONE else view_waiting(engine, slot)
+
+
+def read_waiting_orders(engine: Engine, account: int) -> list[WaitingView]:
+    """Return the waiting orders of an account, oldest id first."""
+    orders = []
+    slot = int(engine.world.accounts[account]["first_waiting"])
+    while slot != NONE:
+        orders.append(view_waiting(engine, slot))
+        slot = int(engine.world.waiting[slot]["next_in_account"])
+    return sorted(orders)
+
+
+def read_groups(engine: Engine, account: int) -> list[GroupView]:
+    """Return the groups of quotes that an account has set, by number. Counts of a window that is over stay
+    until something applies its end [MMP-2].
+    """
+    groups = []
+    for number in range(1, GROUP_COUNT + 1):
+        record = engine.world.groups[account, number - 1]
+        if record["underlying"] != NONE:
+            groups.append(GroupView(number, *(int(record[field]) for field in GroupView._fields[1:])))
+    return groups
+
+
 def read_positions(engine: Engine, account: int) -> list[PositionView]:
     """Return what an account holds or has open, by instrument."""
     positions = []
@@ -165,7 +262,15 @@ def read_positions(engine: Engine, account: int) -> list[PositionView]:
         mark = int(engine.world.instruments[instrument]["mark_atoms"])
         opened = int(record["open_buy_lots"]), int(record["open_sell_lots"])
         positions.append(
-            PositionView(instrument, lots, int(record["cost_atoms"]), *opened, mark, lots * mark)
+            PositionView(
+                instrument,
+                lots,
+                int(record["cost_atoms"]),
+                *opened,
+                mark,
+                lots * mark,
+                int(record["quote_lots"]),
+            )
         )
         slot = int(record["next_in_account"])
     return sorted(positions)
@@ -201,6 +306,7 @@ def read_account(engine: Engine, account: int) -> AccountView:
         int(world.portfolios[account]["value_atoms"].sum()),
         int(record["nonce"]),
         int(compute_withdrawable(world, account)),
+        *(int(record[name]) for name in ("tier", "dead_man_ns", "cancel_on_disconnect")),
     )
 
 
@@ -226,8 +332,8 @@ def compute_conservation_gap(engine: Engine) -> int:
     cash = int(world.accounts["cash_atoms"][: int(house["account_count"])].sum())
     live = list_live_positions(engine)
     kinds = world.instruments["kind"][live["instrument"]]
-    cost = int(live["cost_atoms"][kinds == InstrumentKind.PERPETUAL].sum())
-    held = cash - cost + int(house["fees_atoms"])
+    cost = int(live["cost_atoms"][np.isin(kinds, LINEAR_KINDS)].sum())
+    held = cash - cost + int(house["fees_atoms"]) + int(house["insurance_atoms"])
     return held - (int(house["deposited_atoms"]) - int(house["withdrawn_atoms"]))
 
 
