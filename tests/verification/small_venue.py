@@ -19,8 +19,16 @@ from web3 import Web3
 
 from novate.protocol.command import Command, encode_payload, make_command
 from novate.protocol.frame import encode_frame, keccak256
-from novate.protocol.generated.codes import Code, CommandKind, InstrumentKind, Side, TimeInForce
-from novate.protocol.genesis import Genesis, encode_genesis, parse_genesis
+from novate.protocol.generated.codes import (
+    Code,
+    CommandKind,
+    InstrumentKind,
+    Side,
+    TimeInForce,
+    TriggerCondition,
+    TriggerReference,
+)
+from novate.protocol.genesis import FEE_NAMES, UNDERLYING_NAMES, Genesis, encode_genesis, parse_genesis
 from novate.protocol.header import BatchHeader
 from novate.protocol.signing import Domain, Names, compute_address, sign_command
 from novate.protocol.withdrawals import (
@@ -46,15 +54,16 @@ STRANGER = PrivateKey(b"\x99" * 32)
 ORACLES = [PrivateKey(bytes([0xA0 + number]) * 32) for number in range(3)]
 TRADERS = [PrivateKey(bytes([0x10 + number]) * 32) for number in range(4)]
 DEPOSIT_ATOMS = 10**12
+FEE_TIERS = ((300, 100, 500, 0), (250, 50, 300, -100))
 
 Withdrawals = list[tuple[bytes, int]]
+Quotes = tuple[tuple[int, ...], ...]
 
 
 @cache
 def make_genesis(oracle_secret: bytes = b"") -> Genesis:
     """The venue's genesis; a secret given replaces the last oracle."""
-    names = ("index_atoms_max", "option_lots_per_unit", "option_tick_atoms", "perpetual_lots_per_unit")
-    rows = (("BTC", 10**12, 100, 50_000, 1000, 2_500), ("ETH", 150 * 10**9, 10, 20_000, 100, 1_000))
+    rows = (("BTC", 10**12, 100, 50_000, 1000, 2_500, 100), ("ETH", 150 * 10**9, 10, 20_000, 100, 1_000, 100))
     operator = compute_address(OPERATOR.public_key)
     oracles = [compute_address(key.public_key) for key in ORACLES]
     if oracle_secret:
@@ -67,10 +76,16 @@ def make_genesis(oracle_secret: bytes = b"") -> Genesis:
         "operator": "0x" + operator.hex(),
         "oracles": ["0x" + oracle.hex() for oracle in oracles],
         "quorum": 2,
-        "underlyings": [
-            dict(zip(("name", *names, "perpetual_tick_atoms"), row, strict=True)) for row in rows
-        ],
-        "limits": {"accounts": 16, "orders": 64, "positions": 64, "instruments": 32, "series": 8},
+        "underlyings": [dict(zip(("name", *UNDERLYING_NAMES), row, strict=True)) for row in rows],
+        "limits": {
+            "accounts": 16,
+            "orders": 64,
+            "positions": 64,
+            "instruments": 32,
+            "series": 8,
+            "triggers": 16,
+        },
+        "fee_tiers": [dict(zip(FEE_NAMES, rates, strict=True)) for rates in FEE_TIERS],
         "parameters": {
             "observation_skew_ns": 2 * SECOND,
             "observation_age_ns_max": 3600 * SECOND,
@@ -82,8 +97,12 @@ def make_genesis(oracle_secret: bytes = b"") -> Genesis:
             "basis_shift_e6": 10_000,
             "confidence_threshold_e6": 950_000,
             "confidence_rate_e6": 50_000,
-            "taker_fee_e6": 300,
-            "maker_fee_e6": 100,
+            "option_band_e6": 10**9,
+            "futures_band_e6": 10**9,
+            "option_fee_cap_e6": 125_000,
+            "insurance_share_e6": 200_000,
+            "funding_cap_e9": 5_000_000,
+            "funding_deadband_e9": 50_000,
         },
     }
     return parse_genesis(encode_genesis(document))
@@ -104,7 +123,12 @@ class Script:
         self.domain = Domain(self.genesis.chain_id, self.genesis.settlement)
 
     def add(
-        self, kind: CommandKind, key: PrivateKey | None = None, signer: bytes = b"", **fields: int
+        self,
+        kind: CommandKind,
+        key: PrivateKey | None = None,
+        signer: bytes = b"",
+        items: Quotes = (),
+        **fields: int,
     ) -> Code:
         """Sign, append and apply one command, a second after the last."""
         self.time_ns += SECOND
@@ -112,7 +136,7 @@ class Script:
             address = compute_address(key.public_key)
             self.nonces[address] = self.nonces.get(address, 0) + 1
             fields |= {"nonce": self.nonces[address], "expires_ns": self.time_ns + 3600 * SECOND}
-        command = make_command(kind, self.time_ns, signer, **fields)
+        command = make_command(kind, self.time_ns, signer, **fields)._replace(items=items)
         if key is not None:
             command = sign_command(command, self.names, self.domain, key)
         self.commands.append(command)
@@ -129,6 +153,7 @@ class Script:
             (InstrumentKind.CALL, InstrumentKind.PUT) * 2, sorted(expiries * 2), strict=True
         ):
             listings.append((BTC, kind, 82_000 * 1_000_000, expiry))
+        listings.append((BTC, InstrumentKind.FUTURE, 0, expiries[1]))
         for underlying, kind, strike, expiry in listings:
             fields = {"underlying": underlying, "instrument_kind": kind}
             code = self.add(
@@ -147,6 +172,28 @@ class Script:
         fields = {"instrument": 0, "time_in_force": TimeInForce.GTC, "lots": 5, "price_ticks": ticks}
         for key, side in zip(TRADERS, (Side.SELL, Side.SELL, Side.BUY), strict=False):
             assert Code.OK == self.add(CommandKind.PLACE, key, side=side, **fields)
+
+    def protect(self) -> None:
+        """A better tier for the first trader, limits and a time-out of the last, an order that waits."""
+        assert Code.OK == self.add(CommandKind.SET_TIER, OPERATOR, target=0, tier=1)
+        figures = {"window_ns": 60 * SECOND, "frozen_ns": SECOND, "quantity_limit_lots": 60}
+        limits = {"delta_limit_atoms": 10**12, "vega_limit_atoms": 0}
+        group = {"group": 1, "underlying": BTC}
+        assert Code.OK == self.add(CommandKind.SET_MMP, TRADERS[3], **group, **figures, **limits)
+        day_ns = 86_400 * SECOND
+        timer = {"timeout_ns": day_ns, "cancel_on_disconnect": 1}
+        assert Code.OK == self.add(CommandKind.PROTECT, TRADERS[3], **timer)
+        terms = {"instrument": 0, "side": Side.SELL, "time_in_force": TimeInForce.GTC, "lots": 3}
+        trigger = {"reference": TriggerReference.INDEX, "condition": TriggerCondition.ABOVE}
+        fields = terms | trigger | {"price_ticks": 20_000, "trigger_atoms": SPOT_ATOMS[BTC] // 2}
+        assert Code.OK == self.add(CommandKind.PLACE_TRIGGER, TRADERS[2], **fields)
+
+    def quote(self) -> None:
+        """The last trader quotes every option, around its mark."""
+        options = [i for i in self.replayer.state.instruments if i.mark_atoms > 0 and not i.is_linear]
+        middles = [(option.number, option.mark_atoms // option.tick_atoms) for option in options]
+        items = tuple((number, max(1, ticks - 2), 30, ticks + 2, 30) for number, ticks in middles)
+        self.add(CommandKind.MASS_QUOTE, TRADERS[3], items=items, group=1)
 
     def report_indices(self) -> None:
         """Two of three oracles report each index."""
@@ -212,11 +259,17 @@ def write_script() -> tuple[Command, ...]:
     script = Script(7)
     script.open()
     script.race()
-    script.trade(90)
+    script.protect()
+    script.quote()
+    script.trade(45)
+    script.quote()
+    script.trade(45)
     script.seal()
     script.report_indices()
     script.add(CommandKind.TICK)
+    script.quote()
     script.trade(90)
+    script.add(CommandKind.DISCONNECT, target=3)
     script.add(CommandKind.CANCEL_ALL, TRADERS[0], instrument=-1)
     script.seal()
     script.time_ns = (START_S + 1_190) * SECOND

@@ -85,10 +85,13 @@ def test_replayer_and_engine_arrive_at_the_same_roots(seed: int, profile: str) -
 
 def read_sums(portfolio: Portfolio) -> tuple[Any, ...]:
     basis = {series: sums for series, sums in portfolio.basis.items() if any(sums)}
-    plain = [
-        getattr(portfolio, name) for name in Portfolio.__slots__ if name not in ("basis", "pnl", "effects")
-    ]
-    return (*plain, basis, portfolio.pnl.tolist(), portfolio.effects.tolist())
+    quotes = {
+        group: {order_id: lots for order_id, (_, lots) in sorted(open_quotes.items())}
+        for group, open_quotes in sorted(portfolio.quotes.items())
+    }
+    apart = ("basis", "quotes", "pnl", "effects")
+    plain = [getattr(portfolio, name) for name in Portfolio.__slots__ if name not in apart]
+    return (*plain, basis, quotes, portfolio.pnl.tolist(), portfolio.effects.tolist())
 
 
 def test_running_sums_are_those_of_their_definition() -> None:
