@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .records import BUY, CONDITIONS, FLAGS, GTC, IOC, POST_ONLY, REFERENCES
+from .records import BUY, CONDITIONS, FLAGS, GTC, IOC, LIMITS, POST_ONLY, REFERENCES, SELL
 from .spoiling import spoil_field, spoiled
 from .terms import LINKS, Terms, choose_instrument, order_terms, size, soon
 from .trading import hit
@@ -131,6 +131,41 @@ def good_till_date(world: World) -> Commands:
     terms["flags"] &= ~FLAGS["MARKET"]
     terms["price_ticks"] = max(1, terms["price_ticks"])
     yield spoiled(world, world.signed("PLACE", who, **terms), 2)
+
+
+def outlive_position(world: World) -> Commands:
+    """An order that only reduces rests while its position shrinks, or goes; then somebody meets it."""
+    rng, who = world.rng, world.trader()
+    account, live = world.account(who), set(world.live())
+    held = [number for number in account.positions if number in live] if account else []
+    if account is None or not held:
+        return
+    number = rng.choice(held)
+    position = account.positions[number]
+    lots = min(abs(position.lots), LIMITS["ORDER_LOTS_MAX"])
+    terms = order_terms(world, who, number)
+    terms |= {"side": SELL if position.lots > 0 else BUY, "time_in_force": GTC, "lots": lots}
+    terms |= {
+        "flags": FLAGS["REDUCE_ONLY"],
+        "display_lots": 0,
+        "price_ticks": world.fair_ticks(world.model.instruments[number]),
+    }
+    yield world.signed("PLACE", who, **terms)
+    resting = world.told[0]["order_id"]
+    closing = {
+        "instrument": number,
+        "side": terms["side"],
+        "lots": max(1, lots - rng.choice((0, 0, 1, lots // 2))),
+    }
+    yield world.signed(
+        "PLACE",
+        who,
+        time_in_force=IOC,
+        price_ticks=0,
+        flags=FLAGS["MARKET"] | FLAGS["REDUCE_ONLY"],
+        **closing,
+    )
+    yield from hit(world, resting)
 
 
 def protect(world: World) -> Commands:

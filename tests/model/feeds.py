@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from . import trading
+from . import conditional, quoting, trading
 from .records import CALL, FUTURE, OPEN, PERPETUAL, PUT, SCALES, Series
 from .spoiling import spoil_field, spoiled
 from .world import DAY, INT64_MAX, INT64_MIN, MINUTE, OPERATOR, SECOND, START_ATOMS, STRANGER, Command, World
@@ -13,7 +13,7 @@ Commands = Iterator[Command]
 ONE = 1 << 48
 TERMS_DAYS = (0.08, 1.0, 7.0, 30.0, 180.0)
 SERIES_PER_UNDERLYING = {"main": 3, "crowd": 2, "tiny": 2}
-OPTIONS_PER_SERIES = {"main": 3, "crowd": 3, "tiny": 2}
+OPTIONS_PER_SERIES = {"main": (5, 1), "crowd": (3, 1), "tiny": (2, 2)}
 
 
 def index(world: World, underlying: int, oracle: str) -> Command:
@@ -226,7 +226,8 @@ def list_missing(world: World) -> Commands:
         mine = [n for n in near if model.series[n].underlying == underlying]
         for _ in range(SERIES_PER_UNDERLYING[world.profile] - len(mine)):
             expiry = world.expiry_in(rng.choice(TERMS_DAYS) * rng.uniform(0.8, 1.2))
-            strikes = [world.strike_near(underlying) for _ in range(OPTIONS_PER_SERIES[world.profile])]
+            count = OPTIONS_PER_SERIES[world.profile][underlying]
+            strikes = [world.strike_near(underlying) for _ in range(count)]
             listings = [(world.option_kind(), strike) for strike in strikes]
             if world.chance(60):
                 listings.insert(rng.randrange(2), (FUTURE, 0))
@@ -305,7 +306,7 @@ def _trade_near(world: World, expiry: int) -> Commands:
     rng = world.rng
     nearest = [n for n in world.live() if world.model.instruments[n].expiry_ns == expiry]
     for _ in range(rng.randrange(25)):
-        action = rng.choice((trading.place, trading.place, trading.replace, trading.withdraw))
+        action = rng.choice((trading.replace, trading.withdraw, conditional.trigger, quoting.mass_quote))
         if nearest and world.chance(50):
             yield from trading.place(world, rng.choice(nearest))
         else:

@@ -26,8 +26,8 @@ Action = Callable[[World], Iterator[Command]]
 ACTIONS: list[tuple[Action, int]] = [
     (trading.place, 520),
     (trading.replace, 110),
-    (trading.cancel, 130),
-    (trading.cancel_all, 14),
+    (trading.cancel, 90),
+    (trading.cancel_all, 9),
     (trading.withdraw, 26),
     (trading.deposit, 18),
     (conditional.trigger, 26),
@@ -35,7 +35,8 @@ ACTIONS: list[tuple[Action, int]] = [
     (conditional.either_or, 7),
     (conditional.unhide, 8),
     (conditional.good_till_date, 6),
-    (conditional.take_all, 6),
+    (conditional.take_all, 4),
+    (conditional.outlive_position, 6),
     (conditional.protect, 6),
     (conditional.disconnect, 4),
     (quoting.set_mmp, 10),
@@ -58,7 +59,8 @@ def _schedule(world: World) -> Iterator[Command]:
     actions = [action for action, _ in ACTIONS]
     weights = [weight for _, weight in ACTIONS]
     if world.profile == "tiny":
-        weights[actions.index(trading.cancel_all)] *= 5
+        weights[actions.index(trading.cancel_all)] *= 7
+        weights[actions.index(trading.cancel)] *= 2
     refreshed = expired = world.sequence
     crowd_at = CROWD_AT.get(world.profile)
     while True:
@@ -145,10 +147,10 @@ class Tally:
 def main(seed: int, count: int, profile: str) -> None:
     """Print speed, and what occurred."""
     tally = Tally()
-    begun = time.perf_counter()
+    begun = time.process_time()
     for world, command, events in iter_world(seed, count, profile):  # noqa: B007
         tally.count(command, events)
-    spent = time.perf_counter() - begun
+    spent = time.process_time() - begun
     world.model.check_invariants()
     print(f"{count} commands in {spent:.1f} s, {count / spent:.0f}/s")
     tally.print_table()

@@ -79,7 +79,7 @@ def order_terms(world: World, who: str, number: int) -> Terms:
     terms = {
         "instrument": number,
         "side": side,
-        "time_in_force": rng.choice((GTC, GTC, GTC, IOC, IOC, POST_ONLY)),
+        "time_in_force": rng.choice((GTC, GTC, GTC, GTC, IOC, IOC, POST_ONLY)),
         "lots": size(world),
         "price_ticks": limit(world, number, side) if known else 1,
         "flags": _stance(world, account, number),
@@ -91,7 +91,7 @@ def order_terms(world: World, who: str, number: int) -> Terms:
     style = rng.choices(list(STYLES), list(STYLES.values()))[0]
     if known and style != "plain":
         _style(world, terms, style, account)
-    elif known and account and who != WHALE and world.chance(2):
+    elif known and account and who != WHALE and world.chance(1):
         terms["lots"] = boundary_lots(world, account, number, side, terms["price_ticks"])
     if terms["time_in_force"] in (GTC, POST_ONLY):
         if world.chance(8):

@@ -36,7 +36,7 @@ ROOMY = {
 LIMITS_BY_PROFILE = {
     "main": ROOMY,
     "crowd": ROOMY,
-    "tiny": {"accounts": 5, "orders": 40, "positions": 30, "instruments": 17, "series": 5, "triggers": 9},
+    "tiny": {"accounts": 5, "orders": 60, "positions": 50, "instruments": 17, "series": 5, "triggers": 9},
 }
 ORACLES_BY_PROFILE = {"main": (3, 2), "crowd": (4, 2), "tiny": (5, 3)}
 PARAMETERS = {
@@ -53,7 +53,7 @@ PARAMETERS = {
     "option_fee_cap_e6": 125_000,
     "insurance_share_e6": 250_000,
     "funding_cap_e9": 5_000_000,
-    "funding_deadband_e9": 500_000,
+    "funding_deadband_e9": 100_000,
 }
 BANDS_BY_PROFILE = {"main": (60_000, 30_000), "crowd": (10**9, 10**9), "tiny": (250_000, 100_000)}
 TIERS = (
@@ -67,8 +67,8 @@ def genesis(profile: str) -> dict[str, Any]:
     """A genesis file ([GENESIS-1]) of the profile."""
     oracles, quorum = ORACLES_BY_PROFILE[profile]
     units = (
-        ("BTC", 1_000_000_000_000, 100, 50_000, 1000, 2_500, 60),
-        ("ETH", 150_000_000_000, 10, 20_000, 100, 1_000, 25),
+        ("BTC", 1_000_000_000_000, 100, 50_000, 1000, 2_500, 40),
+        ("ETH", 150_000_000_000, 10, 20_000, 100, 1_000, 20),
     )
     names = (
         "name",
