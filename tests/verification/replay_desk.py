@@ -9,7 +9,7 @@ from novate.protocol.generated.records import COMMAND_FIELDS, SIGNED_BY
 from novate.protocol.genesis import encode_genesis, parse_genesis
 from novate.verification.replay import Replayer
 from novate.verification.state import Account, Instrument, Order
-from tests.verification.small_venue import ONE, SECOND, START_S, make_genesis
+from tests.verification.small_genesis import ONE, SECOND, START_S, make_genesis
 
 BTC, ETH = 0, 1
 MAKER, TAKER, STRANGER = (bytes([n]) * 20 for n in (1, 2, 3))

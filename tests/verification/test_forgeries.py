@@ -11,15 +11,12 @@ from novate.protocol.generated.codes import CommandKind
 from novate.protocol.signing import compute_address, compute_digest, sign_digest
 from novate.verification.findings import FAILED, NOT_REACHED
 from novate.verification.verdict import verify_files
+from tests.verification.small_genesis import ORACLES, STRANGER, TRADERS, make_genesis
 from tests.verification.small_venue import (
-    ORACLES,
-    STRANGER,
-    TRADERS,
     Lies,
     Script,
     change,
     frame_commands,
-    make_genesis,
     publish,
     write_script,
 )

@@ -5,9 +5,22 @@ from math import erf, floor, log, sqrt
 
 import pytest
 
-from novate.protocol.generated.codes import Code, CommandKind, InstrumentKind, Side
+from novate.protocol.generated.codes import (
+    Code,
+    CommandKind,
+    InstrumentKind,
+    OrderFlag,
+    Side,
+    TimeInForce,
+    TriggerCondition,
+    TriggerReference,
+)
 from novate.protocol.generated.tables import DAMPING_E6, MOVE_E6
 from novate.verification.fees import compute_fees
+from novate.verification.order_records import Order, Terms
+from novate.verification.published import PublishedCommand
+from novate.verification.risk import compute_summary, compute_surplus_if_filled
+from novate.verification.signatures import check_signatures
 from tests.verification.replay_desk import (
     DAY,
     DEPOSIT_ATOMS,
@@ -19,7 +32,8 @@ from tests.verification.replay_desk import (
     YEAR,
     Desk,
 )
-from tests.verification.small_venue import SECOND, START_S
+from tests.verification.small_genesis import OPERATOR, SECOND, START_S, TRADERS
+from tests.verification.small_venue import Script
 
 MONTH_NS = START_S * SECOND + 30 * DAY
 HOUR_NS = START_S * SECOND + 3_600 * SECOND
@@ -286,3 +300,73 @@ def test_tiers_are_the_operators_to_set() -> None:
     desk.nonce += 1
     desk.apply(CommandKind.SET_TIER, target=1, tier=1)
     assert root != desk.replayer.state_root()
+
+
+def test_a_tick_finds_funding_before_it_ends_orders() -> None:
+    """[TICK-1]: bids that a dead man's time or their date ends at this very TICK still count as impact."""
+    desk = open_series(MONTH_NS)
+    timer = {"timeout_ns": SECOND, "cancel_on_disconnect": 0}
+    desk.place(STRANGER, 3, Side.BUY, 50, 32_320)
+    desk.place(MAKER, 3, Side.BUY, 50, 32_320, valid_until_ns=desk.time_ns + SECOND)
+    desk.apply(CommandKind.PROTECT, STRANGER, **timer)
+    desk.tick(desk.time_ns + SECOND)
+    assert (4_950_000, {}) == (desk.instrument(3).rate_e9, desk.state.orders)
+    desk.tick(desk.time_ns + SECOND)
+    assert 0 == desk.instrument(3).rate_e9
+
+
+def test_an_expiry_ends_what_waits_for_the_instrument() -> None:
+    """[EXPIRY-2] [LINK-2]: open orders end with their children, then waiting ones; others wait on."""
+    desk = open_series(HOUR_NS)
+    parent = desk.place(STRANGER, 0, Side.BUY, 1, 1)
+    waiting = {"side": Side.BUY, "lots": 1, "price_ticks": 1, "time_in_force": TimeInForce.GTC}
+    armed = {"reference": TriggerReference.INDEX, "trigger_atoms": 1, "condition": TriggerCondition.BELOW}
+    child = {"reference": TriggerReference.NONE, "condition": TriggerCondition.ABOVE, "parent_id": parent}
+    for instrument in (0, 3):
+        fields = {"instrument": instrument, **waiting}
+        desk.apply(CommandKind.PLACE_TRIGGER, STRANGER, **fields, **armed)
+    desk.apply(CommandKind.PLACE_TRIGGER, STRANGER, instrument=3, **waiting, **child)
+    desk.tick(HOUR_NS)
+    assert ({}, [3]) == (desk.state.orders, [w.instrument.number for w in desk.state.waiting.values()])
+    assert {} == desk.account(STRANGER).holdings[0]
+
+
+def test_a_position_may_be_reduced_below_the_initial_margin() -> None:
+    """[MARGIN-12]: an account without surplus may close, as far as that cannot lower the surplus."""
+    desk = open_series(MONTH_NS)
+    poor = b"\x09" * 20
+    desk.apply(CommandKind.DEPOSIT, poor, cursor=4, amount_atoms=450_000_000)
+    desk.trade(poor, MAKER, 3, 30, 32_000)
+    desk.report(SPOT_ATOMS * 95 // 100)
+    desk.tick()
+    equity, _, initial = compute_summary(desk.state, desk.account(poor))
+    assert equity < initial
+    desk.place(poor, 3, Side.SELL, 20, 30_400, Code.INITIAL_MARGIN_INSUFFICIENT)
+    flags = int(OrderFlag.REDUCE_ONLY)
+    desk.place(poor, 3, Side.SELL, 20, 20_000, Code.INITIAL_MARGIN_INSUFFICIENT, flags=flags)
+    order = Order(99, desk.account(poor), desk.instrument(3), Terms(3, Side.SELL, 0, 20, 30_400))
+    surplus = compute_surplus_if_filled(desk.state, order)
+    assert surplus > equity - initial
+    assert (equity, initial) == compute_summary(desk.state, desk.account(poor))[::2]
+    desk.place(poor, 3, Side.SELL, 20, 30_400, flags=flags)
+    before = desk.account(poor).holdings[0][3].lots
+    desk.place(TAKER, 3, Side.BUY, 20, 30_400)
+    equity, _, initial = compute_summary(desk.state, desk.account(poor))
+    # The maker's fee is zero, and the surplus counted the highest taker's.
+    assert (30, 10, surplus + 20 * 500 * 76) == (before, 30 - 20, equity - initial)
+
+
+def test_a_tier_uses_up_the_operators_nonce_for_listings_too() -> None:
+    """[AUTH-4]: the check of signatures knows which listings were refused, or it would know false names."""
+    script = Script(1)
+    fields = {"underlying": 0, "strike_atoms": 0, "expiry_ns": 0, "instrument_kind": PERPETUAL}
+    script.add(CommandKind.SET_TIER, OPERATOR, target=0, tier=0)
+    script.nonces.clear()
+    script.add(CommandKind.LIST_INSTRUMENT, OPERATOR, **fields)
+    script.add(CommandKind.LIST_INSTRUMENT, OPERATOR, **(fields | {"underlying": 1}))
+    assert ["ETH_USDC-PERPETUAL"] == script.replayer.names
+    script.add(CommandKind.DEPOSIT, signer=MAKER, cursor=1, amount_atoms=10)
+    terms = {"instrument": 0, "side": Side.BUY, "time_in_force": TimeInForce.GTC, "lots": 1, "price_ticks": 1}
+    script.add(CommandKind.PLACE, TRADERS[0], **terms)
+    published = [PublishedCommand(command, b"", b"") for command in script.commands]
+    assert 4 == check_signatures(script.genesis, published, lambda count: None)

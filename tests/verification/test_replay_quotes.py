@@ -24,7 +24,7 @@ from tests.verification.replay_desk import (
     TAKER,
     Desk,
 )
-from tests.verification.small_venue import SECOND, START_S
+from tests.verification.small_genesis import SECOND, START_S
 
 MONTH_NS = START_S * SECOND + 30 * DAY
 CALL, PUT, PERPETUAL, FUTURE = InstrumentKind

@@ -16,7 +16,8 @@ from novate.settlement.chain_rpc import ChainRpc
 from novate.settlement.embedded_chain import EmbeddedChain
 from novate.verification.console import run_verification
 from novate.verification.verdict import verify_directory, verify_files
-from tests.verification.small_venue import CHAIN_ID, publish, write_script
+from tests.verification.small_genesis import CHAIN_ID
+from tests.verification.small_venue import publish, write_script
 
 
 class QuietFiles(SimpleHTTPRequestHandler):
