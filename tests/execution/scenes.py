@@ -64,6 +64,14 @@ def tell(desk: Desk, actor: str, line: str) -> list[str]:
     return [describe(desk, event) for event in desk.events[1:]]
 
 
+def refuse(desk: Desk, actor: str, line: str) -> str:
+    """Send a line that must be refused, and return the code's name."""
+    code = desk.say(actor, line)
+    assert code != Code.OK
+    assert not desk.events[1:]
+    return code.name
+
+
 def move_index(desk: Desk, usdc: int) -> list[str]:
     """Let a second pass, report the index and tick; return what the TICK did after its marks."""
     desk.must("oracle", f"index after=1 index_atoms={usdc}*usdc")

@@ -203,7 +203,7 @@ def test_a_ready_order_ends_the_orders_it_is_linked_with(venue: Desk) -> None:
 
 
 def test_market_exits_need_no_link(venue: Desk) -> None:
-    """Orders that only reduce stand for one position: when one has closed it, the other finds nothing to do."""
+    """Two orders that only reduce stand for one position: when one has closed it, the other does nothing."""
     venue.must("maker", "place lots=4 price_ticks=32_000")
     exits = "side=sell lots=4 flags=market+reduce_only time_in_force=ioc price_ticks=0"
     venue.must("maker", f"place_trigger parent_id=1 trigger_atoms=82_000*usdc {exits}")
