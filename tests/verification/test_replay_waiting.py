@@ -38,7 +38,7 @@ CROSSING = {"flags": MARKET, "price_ticks": 0, "time_in_force": IOC}
 REFUSALS = [
     ({"side": 2, "reference": 9}, Code.COMMAND_MALFORMED),
     ({"instrument": 9, "reference": 9}, Code.INSTRUMENT_NOT_FOUND),
-    ({"link": 1, "time_in_force": IOC, "reference": 9}, Code.ORDER_INVALID),
+    ({"display_lots": 1, "lots": 5, "time_in_force": IOC, "reference": 9}, Code.ORDER_INVALID),
     ({"price_ticks": 0, "reference": 9}, Code.PRICE_NOT_POSITIVE),
     ({"reference": 4}, Code.TRIGGER_INVALID),
     ({"condition": 2}, Code.TRIGGER_INVALID),
@@ -327,7 +327,7 @@ def test_volatility_order_that_cannot_move_ends() -> None:
     ticks = desk.order(bid).price_ticks
     desk.place(OTHER, SELL, instrument=CALL, lots=5, price_ticks=ticks + 1)
     desk.tick(80_100)
-    assert [(bid, "REPRICE_REJECTED")] == desk.endings
+    assert [(bid, "REPLACED"), (bid, "REPRICE_REJECTED")] == desk.endings
     desk.check()
 
 

@@ -33,15 +33,15 @@ ALL_FLAGS = sum(OrderFlag)
 DISPLAY_SHARE = 10
 
 
-def check_terms(state: State, terms: Terms) -> Instrument:
-    """Check what PLACE and PLACE_TRIGGER ask of an order as it stands; return its instrument [MATCH-1]."""
+def check_terms(state: State, terms: Terms, waits: bool = False) -> Instrument:
+    """Check what PLACE and PLACE_TRIGGER (which `waits`) ask of an order; return its instrument [MATCH-1]."""
     known = terms.side in SIDES and terms.time_in_force in TIMES_IN_FORCE and terms.flags & ~ALL_FLAGS == 0
     least = min(terms.display_lots, terms.valid_until_ns, terms.label, terms.link)
     require(known and least >= 0, Code.COMMAND_MALFORMED)
     require(0 <= terms.instrument < len(state.instruments), Code.INSTRUMENT_NOT_FOUND)
     instrument = state.instruments[terms.instrument]
     check_open(state, instrument)
-    check_options(state, instrument, terms)
+    check_options(state, instrument, terms, waits)
     check_size_and_price(terms)
     return instrument
 
@@ -53,7 +53,7 @@ def check_open(state: State, instrument: Instrument) -> None:
     require(instrument.state != InstrumentState.EXPIRED and not past, Code.INSTRUMENT_CLOSED)
 
 
-def check_options(state: State, instrument: Instrument, terms: Terms) -> None:
+def check_options(state: State, instrument: Instrument, terms: Terms, waits: bool) -> None:
     """Check that an order's options fit each other, its time in force and its instrument [ORDER-1]."""
     flags, at_once = terms.flags, terms.time_in_force in AT_ONCE
     both = OrderFlag.CANCEL_MAKER | OrderFlag.CANCEL_BOTH
@@ -62,10 +62,10 @@ def check_options(state: State, instrument: Instrument, terms: Terms) -> None:
         plain = terms.price_ticks == 0 and not flags & OrderFlag.VOLATILITY
         require(at_once and plain, Code.ORDER_INVALID)
     if flags & OrderFlag.VOLATILITY:
-        require(not instrument.is_linear, Code.ORDER_INVALID)
+        require(not instrument.is_linear and not terms.link, Code.ORDER_INVALID)
     check_validity(state, terms)
-    lasting = terms.valid_until_ns or terms.display_lots or terms.link
-    require(not (at_once and lasting), Code.ORDER_INVALID)
+    lasting = not waits and (terms.valid_until_ns or terms.link)
+    require(not (at_once and (terms.display_lots or lasting)), Code.ORDER_INVALID)
 
 
 def check_validity(state: State, terms: Terms) -> None:
@@ -178,8 +178,13 @@ def crosses(order: Order, opposite_ticks: int) -> bool:
 
 
 def sum_fillable(state: State, taker: Order) -> int:
-    """Return how many lots are sure to fill, hidden ones too; no more are counted than wanted [MATCH-10]."""
+    """Return how many lots are sure to fill; no more are counted than wanted [MATCH-10].
+
+    A hidden slice counts unless it would queue behind an order of the taker's own account.
+    """
     book, total = taker.instrument.books[1 - taker.side], 0
+    position = taker.account.holdings[taker.instrument.underlying].get(taker.instrument.number)
+    hidden_counts = taker.has(OrderFlag.CANCEL_MAKER) or position is None or not position.orders
     for key in book.keys:
         if not crosses(taker, abs(key)):
             break
@@ -188,7 +193,8 @@ def sum_fillable(state: State, taker: Order) -> int:
                 if not taker.has(OrderFlag.CANCEL_MAKER):
                     return total
             elif not (maker.has(OrderFlag.REDUCE_ONLY) or maker.terms.link):
-                total += min(maker.lots, compute_capacity(state, maker))
+                lots = maker.lots if hidden_counts else maker.visible_lots
+                total += min(lots, compute_capacity(state, maker))
         if total >= taker.lots:
             break
     return total

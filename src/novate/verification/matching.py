@@ -39,7 +39,7 @@ def match(state: State, taker: Order) -> None:
 
 
 def take_place(state: State, old: Order, new: Order) -> None:
-    """Let a judged order take the place of an open one; nothing that waits for it ends [MATCH-8] [IV-2]."""
+    """Let a judged order take the place of an open one; nothing that waits for it ends [MATCH-8]."""
     remove(state, old)
     state.endings.append((old.order_id, int(CancelReason.REPLACED)))
     match(state, new)

@@ -44,7 +44,7 @@ def place_trigger(state: State, command: Command) -> tuple[int, int]:
     split = len(Terms._fields)
     terms = Terms(*command.values[:split])
     trigger = Trigger(*command.values[split : split + len(Trigger._fields)])
-    instrument = check_terms(state, terms)
+    instrument = check_terms(state, terms, waits=True)
     require(is_valid_trigger(trigger), Code.TRIGGER_INVALID)
     if trigger.parent_id:
         find_owned(state, account, trigger.parent_id)
@@ -123,7 +123,8 @@ def fire(state: State, order: WaitingOrder) -> None:
     """Let a waiting order become one that is judged, matches and rests under its id [TRIG-4]."""
     account, instrument = order.account, order.instrument
     leave_waiting(state, order)
-    end_linked(state, account, order.terms.link, order.order_id)
+    if order.reference != TriggerReference.NONE:
+        end_linked(state, account, order.terms.link, order.order_id)
     fired = Order(order.order_id, account, instrument, order.terms)
     try:
         check_open(state, instrument)
