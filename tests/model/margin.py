@@ -1,11 +1,14 @@
 """[MARGIN-*]: an account's equity and requirements, from all of its positions and orders, every time.
 
-Nothing is kept between two calls but, per instrument and limit price, the worst effect of one filled lot.
+Nothing is kept between two calls but, per instrument and limit price, the worst effect of one filled lot; an
+instrument's rows and these are kept as `pack` makes them, for speed.
 Rows of 33: the 32 scenarios, then one in which nothing moves, so that the least of P + O is also at most O0.
 """
 
 from __future__ import annotations
 
+import operator
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from .records import (
@@ -24,7 +27,10 @@ from .records import (
 if TYPE_CHECKING:
     from .model import Model
 
+
 ROW_LENGTH = LIMITS["SCENARIO_COUNT"] + 1
+FIELD_BYTES = 16
+FIELD_BITS, FIELD_HALF = 8 * FIELD_BYTES, 1 << 8 * FIELD_BYTES - 1
 
 
 class Exposure(NamedTuple):
@@ -43,71 +49,88 @@ class Exposure(NamedTuple):
 
 def exposures(model: Model, account: Account) -> list[list[Exposure]]:
     """For each underlying, the account's positions and open orders by instrument."""
-    levels: dict[int, dict[tuple[int, int], int]] = {}
+    open_lots: dict[tuple[int, int, int], int] = defaultdict(int)
     for order in account.orders.values():
-        if order.group:
-            continue
-        by_price = levels.setdefault(order.instrument, {})
-        key = (order.side, order.price_ticks)
-        by_price[key] = by_price.get(key, 0) + order.lots
+        if not order.group:
+            open_lots[order.instrument, order.side, order.price_ticks] += order.lots
+    levels: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
+    for (number, side, price), lots in open_lots.items():
+        levels[number].append((side, price, lots))
     found: list[list[Exposure]] = [[] for _ in model.underlyings]
     for number in sorted(account.positions.keys() | levels.keys()):
         instrument, position = model.instruments[number], account.positions.get(number)
-        open_levels = [(side, price, lots) for (side, price), lots in levels.get(number, {}).items()]
-        buys = sells = 0
-        for side, _, lots in open_levels:
-            if side == BUY:
-                buys += lots
-            else:
-                sells += lots
+        mine = levels.get(number, [])
+        buys = sum([lots for side, _, lots in mine if side == BUY])
+        sells = sum([lots for side, _, lots in mine if side == SELL])
         held, cost = (position.lots, position.cost_atoms) if position else (0, 0)
-        found[instrument.underlying].append(Exposure(instrument, held, cost, buys, sells, open_levels))
+        found[instrument.underlying].append(Exposure(instrument, held, cost, buys, sells, mine))
     return found
 
 
-def worst_effects(instrument: Instrument, side: int, price_ticks: int) -> list[int]:
-    """[MARGIN-3]: min(0, y[s]) of one lot bought or sold at the limit, and the same with R = 0."""
+def pack(row: list[int]) -> int:
+    """One large number with a field of 128 bits for each entry: sums of lots times rows need no loops."""
+    return sum(entry << FIELD_BITS * s for s, entry in enumerate(row))
+
+
+BIAS = pack([FIELD_HALF] * ROW_LENGTH)
+
+
+def unpack(packed: int) -> list[int]:
+    """The entries of a sum of packed rows, each of which must be within 127 bits and a sign."""
+    data = (packed + BIAS).to_bytes(FIELD_BYTES * ROW_LENGTH, "little")
+    starts = range(0, len(data), FIELD_BYTES)
+    return [int.from_bytes(data[i : i + FIELD_BYTES], "little") - FIELD_HALF for i in starts]
+
+
+def worst_effects(instrument: Instrument, side: int, price_ticks: int) -> tuple[list[int], int]:
+    """[MARGIN-3]: min(0, y[s]) of one lot bought or sold at the limit, then it with R = 0; also packed."""
     key = (side, price_ticks)
     if key not in instrument.worst_by_price:
         direction = 1 if side == BUY else -1
         edge = direction * (instrument.mark_atoms - price_ticks * instrument.tick_atoms)
         edge -= instrument.taker_fee_atoms
-        instrument.worst_by_price[key] = [min(0, direction * row + edge) for row in (*instrument.rows, 0)]
+        worst = [min(0, direction * row + edge) for row in (*instrument.rows, 0)]
+        instrument.worst_by_price[key] = worst, pack(worst)
     return instrument.worst_by_price[key]
 
 
-def _held_scan(found: list[Exposure]) -> list[int]:
+def _packed_row(instrument: Instrument) -> int:
+    if instrument.packed_row is None:
+        instrument.packed_row = pack([*instrument.rows, 0])
+    return instrument.packed_row
+
+
+def _held_scan(found: list[Exposure]) -> int:
     """[MARGIN-1]: P[s], and 0 where nothing moves."""
-    total = [0] * ROW_LENGTH
-    for exposure in found:
-        if exposure.held:
-            lots, rows = exposure.held, (*exposure.instrument.rows, 0)
-            total = [profit + lots * row for profit, row in zip(total, rows, strict=True)]
-    return total
+    return sum([exposure.held * _packed_row(exposure.instrument) for exposure in found if exposure.held])
 
 
-def _filled_scan(found: list[Exposure]) -> list[int]:
-    """[MARGIN-3]: P[s] + O[s], then O0."""
-    total = _held_scan(found)
+def _open_scan(found: list[Exposure]) -> int:
+    """[MARGIN-3]: O[s], then O0."""
+    total = 0
     for exposure in found:
         for side, price, lots in exposure.levels:
-            worst = worst_effects(exposure.instrument, side, price)
-            total = [profit + lots * effect for profit, effect in zip(total, worst, strict=True)]
+            total += lots * worst_effects(exposure.instrument, side, price)[1]
     return total
+
+
+def filled_scan(found: list[Exposure]) -> list[int]:
+    """[MARGIN-3]: P[s] + O[s], then O0."""
+    return unpack(_held_scan(found) + _open_scan(found))
 
 
 def _basis(found: list[Exposure], with_orders: bool) -> int:
     """[MARGIN-6]: the worse of two forward shifts, per series."""
-    shifts: dict[int, list[int]] = {}
+    shifts: dict[int, list[int]] = defaultdict(lambda: [0] * LIMITS["BASIS_COUNT"])
     for instrument, held, _, buys, sells, _ in found:
         if instrument.kind == PERPETUAL:
             continue
-        sums = shifts.setdefault(instrument.series, [0] * LIMITS["BASIS_COUNT"])
+        sums = shifts[instrument.series]
         for j, profit in enumerate(instrument.basis):
             sums[j] += held * profit
             if with_orders:
-                sums[j] -= sells * profit if profit > 0 else -buys * profit
-    return sum(max(0, -min(sums)) for sums in shifts.values())
+                sums[j] += buys * profit if profit < 0 else -sells * profit
+    return sum([max(0, -min(sums)) for sums in shifts.values()])
 
 
 class GroupRisk(NamedTuple):
@@ -134,7 +157,7 @@ def _knapsack(quotes: list[Order], per_lot: list[int], room: int) -> int:
 def _group_risk(model: Model, quotes: list[Order], room: int) -> GroupRisk:
     """What the fills of one window can do at worst; `room` is Q."""
     instruments = model.instruments
-    rows = [worst_effects(instruments[q.instrument], q.side, q.price_ticks) for q in quotes]
+    rows = [worst_effects(instruments[q.instrument], q.side, q.price_ticks)[0] for q in quotes]
     effects = [_knapsack(quotes, list(column), room) for column in zip(*rows, strict=True)]
     basis = [
         min(0, *((profit if q.side == BUY else -profit) for profit in instruments[q.instrument].basis))
@@ -149,14 +172,11 @@ def _group_risk(model: Model, quotes: list[Order], room: int) -> GroupRisk:
 def group_risks(model: Model, account: Account) -> list[list[GroupRisk]]:
     """For each underlying, the account's groups that have open quotes."""
     found: list[list[GroupRisk]] = [[] for _ in model.underlyings]
-    quotes: dict[int, list[Order]] = {}
-    for order in account.orders.values():
-        if order.group:
-            quotes.setdefault(order.group, []).append(order)
-    for number in sorted(quotes):
-        group = account.groups[number]
-        room = group.quantity_limit_lots - group.filled_lots
-        found[group.underlying].append(_group_risk(model, quotes[number], room))
+    for number, group in sorted(account.groups.items()):
+        quotes = [order for order in account.orders.values() if order.group == number]
+        if quotes:
+            room = group.quantity_limit_lots - group.filled_lots
+            found[group.underlying].append(_group_risk(model, quotes, room))
     return found
 
 
@@ -174,9 +194,9 @@ def initial_margin(model: Model, found: list[Exposure], groups: list[GroupRisk],
             futures += worst
         else:
             short += max(0, sells - held) * instrument.notional_atoms
-    scan = _filled_scan(found)
+    scan = filled_scan(found)
     for group in groups:
-        scan = [profit + effect for profit, effect in zip(scan, group.effects, strict=True)]
+        scan = list(map(operator.add, scan, group.effects))
     rates = model.parameters
     total = max(0, -min(scan))
     total += _basis(found, with_orders=True) - sum(group.basis for group in groups)
@@ -195,7 +215,9 @@ def maintenance_margin(model: Model, found: list[Exposure]) -> int:
     options = [x for x in found if x.instrument.kind not in LINEAR]
     futures = sum(abs(x.held) * x.instrument.notional_atoms for x in linear)
     short = sum(max(0, -x.held) * x.instrument.notional_atoms for x in options)
-    total = mul_ratio_ceil_e6(max(0, -min(_held_scan(found))), 800_000) + _basis(found, with_orders=False)
+    total = mul_ratio_ceil_e6(max(0, -min(unpack(_held_scan(found)))), 800_000) + _basis(
+        found, with_orders=False
+    )
     total += mul_ratio_ceil_e6(futures, model.parameters["futures_maintenance_e6"])
     return total + mul_ratio_ceil_e6(short, model.parameters["short_maintenance_e6"])
 
@@ -264,10 +286,7 @@ def surplus_if_filled(model: Model, account: Account, order: Order) -> int:
 
 
 def gross_lots(model: Model, account: Account, underlying: int) -> int:
-    """[MARGIN-9]: lots held on either side and lots open."""
-    instruments = model.instruments
-    held = sum(abs(p.lots) for i, p in account.positions.items() if instruments[i].underlying == underlying)
-    orders: list[Order] = list(account.orders.values())
-    return held + sum(
-        order.lots for order in orders if instruments[order.instrument].underlying == underlying
-    )
+    """[MARGIN-9]: lots held on either side and lots open, quotes included."""
+    mine = {number for number, listed in enumerate(model.instruments) if listed.underlying == underlying}
+    held = sum([abs(position.lots) for number, position in account.positions.items() if number in mine])
+    return held + sum([order.lots for order in account.orders.values() if order.instrument in mine])

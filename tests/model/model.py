@@ -163,7 +163,7 @@ def _fields(record: Any) -> dict[str, Any]:
 
 def _instrument_state(instrument: Instrument) -> dict[str, Any]:
     fields = _fields(instrument) | {"funded_ns": instrument.funded_ns or 0}
-    del fields["worst_by_price"]
+    del fields["worst_by_price"], fields["packed_row"]
     return fields
 
 

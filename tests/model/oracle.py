@@ -185,7 +185,7 @@ def _expire(model: Model, series: Series) -> None:
         instrument.state = EXPIRED
         instrument.settlement_atoms = price
         instrument.mark_atoms = -1
-        instrument.rows, instrument.basis = [], []
+        instrument.rows, instrument.basis, instrument.packed_row = [], [], None
         instrument.worst_by_price.clear()
         model.emit("EXPIRED", instrument=number, amount_atoms=price)
 
@@ -218,6 +218,7 @@ def _mark(model: Model, instrument: Instrument) -> bool:
     instrument.mark_atoms, instrument.rows, instrument.basis = marked.mark, marked.rows, marked.basis
     instrument.delta_atoms, instrument.vega_atoms = marked.delta, marked.vega
     instrument.forward_atoms = marked.forward
+    instrument.packed_row = None
     instrument.worst_by_price.clear()
     instrument.notional_atoms = -(-underlying.index_atoms // instrument.lots_per_unit)
     instrument.taker_fee_atoms = fees.highest_per_lot(model, instrument)

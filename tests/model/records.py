@@ -220,7 +220,8 @@ class Instrument:
     rate_e9: int = 0
     accrual: int = 0
     funded_ns: int | None = None
-    worst_by_price: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+    packed_row: int | None = None
+    worst_by_price: dict[tuple[int, int], tuple[list[int], int]] = field(default_factory=dict)
 
 
 @dataclass(eq=False, slots=True)

@@ -21,6 +21,7 @@ from .records import (
     GTC,
     KINDS,
     PERPETUAL,
+    REASONS,
     SELL,
     Account,
     Instrument,
@@ -60,13 +61,14 @@ def test_the_same_seed_gives_the_same_commands_and_events() -> None:
 
 
 def test_every_code_and_event_of_the_law_occurs() -> None:
-    """Every result code of a sequenced command and every kind of event comes up; a fifth of PLACEs trade."""
-    codes, kinds = set(), set()
+    """Every code of a sequenced command, event and reason comes up; a fifth of PLACEs trade."""
+    codes, kinds, reasons = set(), set(), set()
     places = traded = 0
     for seed, profile, count in ((1, "main", 8000), (3, "crowd", 7500), (1, "tiny", 13000)):
         for command, events in iter_commands(seed, count, profile):
-            codes.add(events[0]["code"])
+            codes |= {event["code"] for event in events}
             kinds |= {event["kind"] for event in events}
+            reasons |= {event["reason"] for event in events}
             assert events[0]["kind"] == KINDS["RESULT"]
             assert all(list(event) == EVENT_FIELDS for event in events)
             if command["kind"] == "PLACE" and profile == "main":
@@ -75,6 +77,7 @@ def test_every_code_and_event_of_the_law_occurs() -> None:
     missing = {name for name, code in CODES.items() if code not in codes}
     assert missing == {"SIGNATURE_INVALID"}
     assert kinds == set(KINDS.values())
+    assert reasons == set(REASONS.values())
     assert 5 * traded >= places
 
 
@@ -103,7 +106,7 @@ def test_open_orders_count_as_the_worst_way_the_book_can_fill_them(seed: int) ->
         price = max(1, model.instruments[number].mark_atoms // 7 + rng.randrange(-40, 40))
         account.orders[order_id] = Order(order_id, 0, number, side, GTC, price, rng.randrange(1, 4), 0, 0)
     found = margin.exposures(model, account)[0]
-    assert _worst_by_enumeration(model, account) == min(margin._filled_scan(found))
+    assert _worst_by_enumeration(model, account) == min(margin.filled_scan(found))
 
 
 def _worst_by_enumeration(model: Model, account: Account) -> int:
