@@ -53,15 +53,12 @@ def write_commands(folder: Path, profile: str, commands: tuple[Command, ...], gr
 
 def compute_root(engine: Engine) -> bytes:
     """The state root of an engine, computed from nothing."""
-    dirty = [
-        table["dirty"].copy()
-        for table in (engine.world.accounts, engine.world.orders, engine.world.instruments)
-    ]
+    world = engine.world
+    tables = (world.accounts, world.orders, world.waiting, world.instruments)
+    dirty = [table["dirty"].copy() for table in tables]
     commitment = StateCommitment(engine)
     root = commitment.compute(commitment.collect(everything=True)).state
-    for table, old in zip(
-        (engine.world.accounts, engine.world.orders, engine.world.instruments), dirty, strict=True
-    ):
+    for table, old in zip(tables, dirty, strict=True):
         table["dirty"] = old
     return root
 
@@ -77,15 +74,23 @@ def hash_state(engine: Engine) -> dict[str, str]:
     accounts["dirty"] = 0
     instruments = world.instruments[: int(house["instrument_count"])].copy()
     instruments["dirty"] = 0
+    waiting = world.waiting[world.waiting["order_id"] != 0].copy()
+    waiting["dirty"] = 0
+    groups = world.groups[: int(house["account_count"])].copy()
+    groups["stale"] = 0  # Whether somebody has asked for the margin since is no part of the state.
+    groups["notional_atoms"] = 0
     levels = world.levels[world.levels["key"] != 0]
     tables = {
         "orders": orders,
         "positions": positions,
         "accounts": accounts,
         "instruments": instruments,
+        "waiting": waiting,
+        "groups": groups,
         "levels": levels[levels["key"].argsort()],
         "free_orders": world.free_orders[: int(house["free_order_count"])],
         "free_positions": world.free_positions[: int(house["free_position_count"])],
+        "free_waiting": world.free_waiting[: int(house["free_waiting_count"])],
     }
     for name in (
         "house",

@@ -13,7 +13,7 @@ from novate.execution.views import read_account, read_book, read_positions
 from novate.kernel import watch_compilations
 from novate.protocol.command import Command, make_command
 from novate.protocol.generated.codes import CommandKind, InstrumentKind
-from novate.protocol.genesis import PARAMETER_NAMES, encode_genesis, parse_genesis
+from novate.protocol.genesis import FEE_NAMES, PARAMETER_NAMES, encode_genesis, parse_genesis
 
 # Kernels compiled by one warm-up, counted once; only the progress bar uses it.
 KERNEL_COUNT_ESTIMATE = 300
@@ -33,8 +33,10 @@ def make_small_genesis() -> bytes:
         "option_tick_atoms": 1000,
         "perpetual_lots_per_unit": 10,
         "perpetual_tick_atoms": 1000,
+        "funding_impact_lots": 1,
     }
-    parameters = {name: 1000 if name.endswith("_e6") else HOUR_NS for name in PARAMETER_NAMES}
+    parameters = {name: HOUR_NS if "_ns" in name else 1000 for name in PARAMETER_NAMES}
+    limits = {"accounts": 4, "orders": 16, "positions": 16, "instruments": 4, "series": 4, "triggers": 4}
     document = {
         "version": 1,
         "chain_id": 1,
@@ -43,8 +45,9 @@ def make_small_genesis() -> bytes:
         "oracles": [actor],
         "quorum": 1,
         "underlyings": [underlying],
-        "limits": {"accounts": 4, "orders": 16, "positions": 16, "instruments": 4, "series": 4},
+        "limits": limits,
         "parameters": parameters,
+        "fee_tiers": [dict.fromkeys(FEE_NAMES, 1000)],
     }
     return encode_genesis(document)
 
