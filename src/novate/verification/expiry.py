@@ -1,4 +1,7 @@
-"""Settlement as the replayer reads it: averages before an expiry, payoffs, the end of a series [EXPIRY-*]."""
+"""Settlement as the replayer reads it: averages before an expiry, payoffs, the end of a series.
+
+Verifies [EXPIRY-1] to [EXPIRY-3] and [FUT-3].
+"""
 
 from novate.protocol.generated.codes import CancelReason, InstrumentKind, InstrumentState
 from novate.protocol.generated.constants import NS_PER_MS, TWAP_WINDOW_NS

@@ -1,4 +1,7 @@
-"""Funding of perpetuals as the replayer reads it: the rate from the visible book, the payments [FUND-*]."""
+"""Funding of perpetuals as the replayer reads it: the rate from the visible book, then what is paid.
+
+Verifies [FUND-1] and [FUND-2].
+"""
 
 from novate.protocol.generated.constants import FUNDING_PERIOD_MS, NS_PER_MS
 from novate.verification.state import NO_MARK, Book, Instrument, State
