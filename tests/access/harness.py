@@ -274,7 +274,7 @@ def sign(
 ) -> dict[str, Any]:
     """The parameters that a write carries; nonce and expiry are fresh unless given, domain is the venue's."""
     fields = {"nonce": venue.clock(), "expires_ns": venue.clock() + 60 * NS_PER_S} | fields
-    return CommandSigner(KeySigner(key), venue.domain).sign(kind, instrument_name=instrument_name, **fields)
+    return CommandSigner(KeySigner(key), venue.domain).sign(kind, name=instrument_name, **fields)
 
 
 def sign_place(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from novate.access.market_payloads import Analytics
+from novate.access.order_terms import hash_label
 from novate.protocol.generated.codes import CommandKind
 
 from .harness import MAKER, PERPETUAL, TAKER, open_wire, run_venue, sign, sign_place
@@ -33,15 +34,14 @@ LEFT_OUT = {
     "legs": "there are no combos",
     "iv": "a trade keeps its price; its volatility follows from the ticker",
     "limits": "limits are the server's, the same for everyone, in docs/guides/api.md",
-    "trigger": "there are no trigger orders",
-    "trigger_price": "there are no trigger orders",
+    "trigger": "only an order that waits for a price has one",
+    "trigger_price": "only an order that waits for a price has one",
     "email": "an account is a wallet",
     "block_rfq_self_match_prevention": "there are no block requests for quotes",
     "creation_timestamp": "the law keeps no time of an account's first deposit",
     "referrer_id": "there are no referrals",
     "login_enabled": "a wallet logs in by its signature",
     "security_keys_enabled": "a wallet logs in by its signature",
-    "mmp_enabled": "there is no market maker protection yet",
     "interuser_transfers_enabled": "there are no transfers between users",
     "self_trading_extended_to_subaccounts": "there are no subaccounts",
     "delta_total_map": "totals are not split by index",
@@ -131,7 +131,8 @@ def test_order_shapes(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with run_venue(tmp_path) as venue, open_wire(venue) as wire:
             bought = await wire.ask(
-                "private/buy", sign_place(venue, MAKER, time_in_force=2) | {"label": "mine"}
+                "private/buy",
+                sign_place(venue, MAKER, time_in_force=2, label=hash_label("mine")) | {"label": "mine"},
             )
             recorded = load("ws_order_buy_response.json")["result"]
             order = bought["result"]["order"]

@@ -13,11 +13,11 @@ from coincurve import PrivateKey
 from eth_account.messages import _hash_eip191_message, encode_typed_data
 
 from novate.access.client_signing import CommandSigner, KeySigner
-from novate.access.signing_domain import STRUCT_TYPES, list_fields
+from novate.access.signing_domain import STRUCT_TYPES, list_types
 from novate.protocol.command import Command, make_command
 from novate.protocol.frame import keccak256
 from novate.protocol.generated.codes import CommandKind
-from novate.protocol.generated.records import COMMAND_FIELDS, STRUCT_TYPE
+from novate.protocol.generated.records import COMMAND_FIELDS, ITEM_FIELDS, STRUCT_TYPE
 from novate.protocol.signing import (
     DOMAIN_TYPE,
     Domain,
@@ -25,6 +25,7 @@ from novate.protocol.signing import (
     compute_digest,
     compute_login_digest,
     describe_struct,
+    encode_type,
     encode_word,
     hash_domain,
     hash_struct,
@@ -38,7 +39,11 @@ DOMAIN = Domain(31_337, SETTLEMENT)
 NAMES = Names(lambda number: "BTC_USDC-27MAR26-80000-C", lambda number: "BTC")
 SIGNED_KINDS = list(STRUCT_TYPE)
 ACCOUNT = KeySigner(MAKER).address
-VALUES = {"side": 1, "time_in_force": 2, "instrument_kind": 0, "svi_rho_x48": -(1 << 46), "svi_m_x48": -5}
+VALUES = {
+    **{"side": 1, "time_in_force": 2, "instrument_kind": 0, "svi_rho_x48": -(1 << 46), "svi_m_x48": -5},
+    **{"flags": 22, "reference": 2, "condition": 1, "cancel_on_disconnect": 1},
+}
+ITEM_NAMES = ("instrument", "bidTicks", "bidLots", "askTicks", "askLots")
 
 
 def make_example(kind: CommandKind) -> Command:
@@ -46,7 +51,19 @@ def make_example(kind: CommandKind) -> Command:
     fields = {name: VALUES.get(name, 1_000_003 * (at + 1)) for at, name in enumerate(COMMAND_FIELDS[kind])}
     if kind == CommandKind.LIST_INSTRUMENT:
         fields |= {"strike_atoms": 80_000_000_000, "expiry_ns": 1_774_598_400_000_000_000}
-    return make_command(kind, 0, ACCOUNT, b"", **fields)
+    command = make_command(kind, 0, ACCOUNT, b"", **fields)
+    if kind in ITEM_FIELDS:
+        command = command._replace(items=((3, 1_000, 25, 1_010, 30), (4, 0, 0, 7, 1)))
+    return command
+
+
+def read_message(command: Command) -> dict[str, Any]:
+    """The struct of a command as a wallet takes it."""
+    message: dict[str, Any] = {name: value for _, name, value in describe_struct(command, NAMES)}
+    if command.items:
+        rows = [(NAMES.instrument(item[0]), *item[1:]) for item in command.items]
+        message["quotes"] = [dict(zip(ITEM_NAMES, row, strict=True)) for row in rows]
+    return message
 
 
 def hash_with_eth_account(struct_type: str, message: dict[str, Any]) -> bytes:
@@ -57,22 +74,22 @@ def hash_with_eth_account(struct_type: str, message: dict[str, Any]) -> bytes:
         "chainId": DOMAIN.chain_id,
         "verifyingContract": "0x" + DOMAIN.settlement.hex(),
     }
-    types = {struct_type[: struct_type.index("(")]: list_fields(struct_type)}
-    return bytes(_hash_eip191_message(encode_typed_data(domain, types, message)))
+    return bytes(_hash_eip191_message(encode_typed_data(domain, list_types(struct_type), message)))
 
 
 @pytest.mark.parametrize("kind", SIGNED_KINDS, ids=lambda kind: kind.name)
 def test_digest_is_that_of_eth_account(kind: CommandKind) -> None:
     """Each signed kind has the digest that an independent library computes from its struct type."""
     command = make_example(kind)
-    message = {name: value for _, name, value in describe_struct(command, NAMES)}
-    assert hash_with_eth_account(STRUCT_TYPE[kind], message) == compute_digest(command, NAMES, DOMAIN)
+    expected = hash_with_eth_account(encode_type(kind), read_message(command))
+    assert expected == compute_digest(command, NAMES, DOMAIN)
 
 
 def test_every_instrument_at_once_is_signed_as_no_name() -> None:
     """CANCEL_ALL without an instrument signs the empty string."""
     command = make_command(CommandKind.CANCEL_ALL, 0, ACCOUNT, b"", instrument=-1, nonce=1, expires_ns=2)
-    message = {"account": "0x" + ACCOUNT.hex(), "instrument": "", "nonce": 1, "expiresNs": 2}
+    message = {"account": "0x" + ACCOUNT.hex(), "instrument": "", "label": 0, "group": 0}
+    message |= {"nonce": 1, "expiresNs": 2}
     expected = hash_with_eth_account(STRUCT_TYPE[CommandKind.CANCEL_ALL], message)
     assert expected == compute_digest(command, NAMES, DOMAIN)
 
@@ -111,9 +128,10 @@ def test_server_publishes_what_is_signed(tmp_path: Path) -> None:
             )
             assert described["domain_separator"] == "0x" + keccak256(words).hex()
             assert described["genesis_hash"] == "0x" + venue.genesis.hash.hex()
-            assert {"Place", "Replace", "Cancel", "CancelAll", "Withdraw", "Login"} == set(
-                described["struct_types"]
-            )
+            orders = {"Place", "Replace", "Cancel", "CancelAll", "PlaceTrigger", "MassQuote"}
+            others = {"Withdraw", "Login", "Protect", "SetMmp"}
+            assert orders | others == set(described["struct_types"])
+            assert orders | others | {"Quote", "EIP712Domain"} == set(described["types"])
 
     asyncio.run(scenario())
 

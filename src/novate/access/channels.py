@@ -5,9 +5,8 @@ A name that means nothing here is dropped, as Deribit drops it.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from novate.access.market_payloads import name_index
+from novate.access.market_payloads import FUTURE, OPTION, name_index, name_kind
 from novate.execution.engine import Engine, InstrumentView
-from novate.protocol.generated.codes import InstrumentKind
 from novate.protocol.generated.constants import E6
 from novate.protocol.genesis import Genesis
 
@@ -15,7 +14,7 @@ RAW = "raw"
 INTERVALS = {"raw": RAW, "100ms": "100ms", "agg2": "100ms"}
 DEPTHS = {"1": 1, "10": 10, "20": 20}
 ANY = "any"
-KINDS = {"future": "future", "option": "option", "any": ANY}
+KINDS = (FUTURE, OPTION, ANY)
 NO_ACCOUNT = -1
 
 
@@ -36,8 +35,7 @@ class Channel(NamedTuple):
 
     def covers(self, instrument: InstrumentView, underlying: str) -> bool:
         """Whether the channel's kind and currency include an instrument."""
-        kind = "future" if instrument.kind == InstrumentKind.PERPETUAL else "option"
-        return self.kind in (ANY, kind) and self.currency in (ANY, "USDC", underlying)
+        return self.kind in (ANY, name_kind(instrument)) and self.currency in (ANY, "USDC", underlying)
 
 
 class ChannelReader:
@@ -117,7 +115,14 @@ class ChannelReader:
         return Channel(name, ("state", 0), True, parts[2], parts[3])
 
     def read_user(self, name: str, parts: list[str], account: int) -> Channel | None:
-        """Return `user.orders` or `user.trades`, by instrument or kind and currency, or `user.portfolio`."""
+        """Return `user.orders` or `user.trades`, by instrument or kind and currency, `user.portfolio`, or
+        `user.mmp_trigger`.
+        """
+        if parts[0] == "mmp_trigger" and len(parts) == 2:
+            underlying = self.indexes.get(parts[1])
+            if underlying is None:
+                return None
+            return Channel(name, ("user_mmp", account), True, depth=underlying + 1)
         if parts[0] == "portfolio" and len(parts) == 2:
             is_ours = parts[1].upper() in ("USDC", "ANY")
             return Channel(name, ("portfolio" if is_ours else "silent", account), False)
@@ -129,6 +134,6 @@ class ChannelReader:
         number = self.engine.find_instrument(parts[1]) if len(parts) == 3 else -1
         if number < 0:
             return None
-        # The instrument goes into the key's place of depth: one account's channels are few, so they are
-        # filtered.
+        # The instrument (or a trigger's underlying) goes into the key's place of depth: one account's
+        # channels are few, so they are filtered.
         return Channel(name, key, is_raw, depth=number + 1)

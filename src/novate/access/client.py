@@ -1,222 +1,106 @@
 """A Python client of the venue.
 One WebSocket, any number of requests in flight, and a key that never leaves it.
 
-Writes are numbered, signed and sent in one go, so nonces reach the venue in the order of their numbers.
-Give each account to one client: two that share an account share its nonces, and the slower one's would be
-refused.
+It reads every order with the venue's own functions (order_terms.py, quote_terms.py) and signs what it has
+read itself. Give each account to one client: two that share an account share its nonces, and the slower
+one's would be refused.
 """
 
-import asyncio
-import contextlib
-import logging
-import secrets
-import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from decimal import Decimal
-from types import TracebackType
 from typing import Any
 
-import aiohttp
 import msgspec
-from coincurve import PrivateKey
 
-from novate.access.client_errors import ConnectionLost, RateLimited, VenueError, make_error
-from novate.access.client_signing import (
-    EXPIRES_AFTER_NS,
-    ClientInstrument,
-    CommandSigner,
-    KeySigner,
-    NonceClock,
-    Signer,
-    write_decimal,
-)
-from novate.access.quantities import Number, read_usdc_atoms
-from novate.protocol.generated.codes import CommandKind, Side, TimeInForce
-from novate.protocol.signing import ALL_INSTRUMENTS, Domain
+from novate.access.client_link import VenueLink
+from novate.access.client_signing import ClientInstrument, write_decimal
+from novate.access.errors import ApiError
+from novate.access.order_terms import hash_label, read_limit, read_order
+from novate.access.parameters import MmpParameters, PlaceParameters, QuotePair
+from novate.access.quantities import Number, read_lots, read_usdc_atoms
+from novate.access.quote_terms import read_group, read_mmp, read_quotes, read_seconds
+from novate.protocol.generated.codes import CommandKind, Side
+from novate.protocol.signing import ALL_INSTRUMENTS
 
-logger = logging.getLogger("novate.client")
-QUEUE_MAX = 10_000
-RECONNECT_S_MAX = 10.0
-MESSAGE_BYTES_MAX = 16 << 20
-TIME_IN_FORCE = {"good_til_cancelled": TimeInForce.GTC, "immediate_or_cancel": TimeInForce.IOC}
-Callback = Callable[[dict[str, Any]], None]
 Decimalish = Number | Decimal
+DECIMAL_OPTIONS = ("price", "display_amount", "max_show", "trigger_price", "trigger_offset")
+UNSIGNED = {"account": "", "nonce": 0, "expires_ns": 0, "signature": ""}
+SIDES = {"buy": Side.BUY, "sell": Side.SELL}
 
 
-class NovateClient:
-    """Speaks to one venue for at most one account.
+def write_decimals(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given, decimal ones as exact text."""
+    return {
+        name: write_decimal(value, name) if name in DECIMAL_OPTIONS else value
+        for name, value in options.items()
+        if value is not None
+    }
 
-    `url` is the WebSocket's, such as ws://127.0.0.1:8080/ws/api/v2; `key` is a coincurve key or any Signer,
-    or None to only read. With `reconnect`, a lost connection is made again, logged in and subscribed as
-    before.
+
+def write_quote_side(side: tuple[Decimalish, Decimalish] | None) -> dict[str, str] | None:
+    """Return one side of a quote, given as (price, amount), as exact text."""
+    if side is None:
+        return None
+    return {"price": write_decimal(side[0], "price"), "amount": write_decimal(side[1], "amount")}
+
+
+class NovateClient(VenueLink):
+    """Every write of the venue; reads go through `call`.
+
+    A number off its grid, an option that does not exist or options that do not fit are ValueErrors, before
+    anything is signed.
     """
-
-    def __init__(
-        self,
-        url: str,
-        key: PrivateKey | Signer | None = None,
-        timeout_s: float = 10.0,
-        reconnect: bool = True,
-        clock_ns: Callable[[], int] = time.time_ns,
-    ) -> None:
-        self.url = url
-        self.signer: Signer | None = KeySigner(key) if isinstance(key, PrivateKey) else key
-        self.timeout_s = timeout_s
-        self.reconnect = reconnect
-        self.clock_ns = clock_ns
-        self.nonces = NonceClock(clock_ns)
-        self.commands: CommandSigner | None = None
-        self.instruments: dict[str, ClientInstrument] = {}
-        self.access_token = ""
-        self.subscriptions: dict[str, Callback] = {}
-        self.session: aiohttp.ClientSession | None = None
-        self.socket: aiohttp.ClientWebSocketResponse | None = None
-        self.replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self.last_id = 0
-        self.sending = asyncio.Lock()
-        self.reader: asyncio.Task[None] | None = None
-        self.is_closing = False
-
-    async def __aenter__(self) -> "NovateClient":
-        await self.connect()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    async def connect(self) -> None:
-        """Connect, learn the domain and the instruments, and log in if there is a key with an account."""
-        self.session = aiohttp.ClientSession()
-        await self.open_socket()
-        self.reader = asyncio.create_task(self.run_reader())
-        await self.greet()
-
-    async def open_socket(self) -> None:
-        """Open the WebSocket, without compression."""
-        assert self.session is not None, "Condition failed: connect comes first."
-        timeout = aiohttp.ClientWSTimeout(ws_close=2.0)
-        self.socket = await self.session.ws_connect(self.url, max_msg_size=MESSAGE_BYTES_MAX, timeout=timeout)
-
-    async def greet(self) -> None:
-        """Learn what is needed to sign, then log in."""
-        described = await self.call("public/get_domain")
-        domain = Domain(int(described["chain_id"]), bytes.fromhex(described["settlement"][2:]))
-        if self.commands is not None and self.commands.domain != domain:
-            raise ConnectionLost(
-                "the venue at this address has changed its signing domain; refusing to sign for it"
-            )
-        await self.load_instruments()
-        if self.signer is not None:
-            self.commands = CommandSigner(self.signer, domain)
-            await self.login()
-
-    async def close(self) -> None:
-        """Close the connection; requests in flight end with ConnectionLost."""
-        self.is_closing = True
-        if self.reader is not None:
-            self.reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self.reader
-        if self.socket is not None:
-            await self.socket.close()
-        if self.session is not None:
-            await self.session.close()
-        self.fail_replies("the client is closed")
-
-    # Requests.
-
-    async def call(self, method: str, params: dict[str, Any] | None = None) -> Any:
-        """Return a method's result, or raise VenueError, ConnectionLost or TimeoutError."""
-        return await self.wait(method, await self.send(method, params or {}))
-
-    async def send(self, method: str, params: dict[str, Any]) -> "asyncio.Future[dict[str, Any]]":
-        """Send a request and return its future reply."""
-        if self.socket is None or self.socket.closed:
-            raise ConnectionLost("not connected")
-        self.last_id += 1
-        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self.replies[self.last_id] = future
-        message = {"jsonrpc": "2.0", "id": self.last_id, "method": method, "params": params}
-        try:
-            await self.socket.send_str(msgspec.json.encode(message).decode())
-        except (ConnectionError, RuntimeError) as error:
-            future.cancel()
-            raise ConnectionLost(str(error)) from error
-        return future
-
-    async def wait(self, method: str, future: "asyncio.Future[dict[str, Any]]") -> Any:
-        """Return the result of a reply that comes in time."""
-        reply = await asyncio.wait_for(future, self.timeout_s)
-        if "error" in reply:
-            raise make_error(method, reply["error"])
-        return reply["result"]
-
-    async def write(
-        self, method: str, kind: CommandKind, params: dict[str, Any], instrument_name: str = "", **fields: int
-    ) -> Any:
-        """Number, sign and send one command, then wait for its outcome."""
-        if self.commands is None:
-            raise ValueError("Condition failed: a client that writes has a key.")
-        async with self.sending:
-            nonce = self.nonces.take()
-            expires_ns = self.clock_ns() + EXPIRES_AFTER_NS
-            signed = self.commands.sign(kind, nonce, expires_ns, instrument_name, **fields)
-            future = await self.send(method, params | signed)
-        return await self.wait(method, future)
-
-    # Writes.
 
     async def place(
         self,
         side: str,
         instrument_name: str,
         amount: Decimalish,
-        price: Decimalish,
-        time_in_force: str = "good_til_cancelled",
-        post_only: bool = False,
-        label: str = "",
+        price: Decimalish | None = None,
+        **options: Any,
     ) -> dict[str, Any]:
-        """Place a limit order and return {order, trades, receipt}. Numbers off the grid are ValueErrors."""
+        """Place an order and return {order, trades, receipt}.
+
+        `options` are the parameters of private/buy: type, time_in_force, post_only, reduce_only, label,
+        self_trading_mode, display_amount, valid_until, advanced, link, parent_order_id, trigger,
+        trigger_price, trigger_offset.
+        """
         instrument = self.find_instrument(instrument_name)
-        params = {
-            "instrument_name": instrument_name,
-            "amount": write_decimal(amount, "amount"),
-            "price": write_decimal(price, "price"),
-            "time_in_force": time_in_force,
-            "post_only": post_only,
-            "label": label,
-        }
-        result: dict[str, Any] = await self.write(
-            f"private/{side}",
-            CommandKind.PLACE,
-            params,
-            instrument_name,
-            instrument=0,
-            side={"buy": Side.BUY, "sell": Side.SELL}[side],
-            time_in_force=TimeInForce.POST_ONLY if post_only else TIME_IN_FORCE[time_in_force],
-            lots=instrument.count_lots(amount),
-            price_ticks=instrument.count_ticks(price),
-        )
+        params = {"instrument_name": instrument_name, "amount": write_decimal(amount, "amount")}
+        params |= write_decimals({"price": price} | options)
+        unknown = set(params) - set(PlaceParameters.__struct_fields__)
+        if unknown:
+            raise ValueError(f"an order has no options {sorted(unknown)}")
+        try:
+            given = msgspec.convert(params | UNSIGNED, PlaceParameters)
+            kind, fields = read_order(given, SIDES[side], instrument)
+        except (ApiError, msgspec.ValidationError) as error:
+            raise ValueError(f"{instrument_name}: {error}") from error
+        fields["instrument"] = instrument.number
+        result: dict[str, Any] = await self.write(f"private/{side}", kind, params, fields, instrument_name)
         return result
 
     async def buy(
-        self, instrument_name: str, amount: Decimalish, price: Decimalish, **options: Any
+        self, instrument_name: str, amount: Decimalish, price: Decimalish | None = None, **options: Any
     ) -> dict[str, Any]:
         """Place a buy order; options as for `place`."""
         return await self.place("buy", instrument_name, amount, price, **options)
 
     async def sell(
-        self, instrument_name: str, amount: Decimalish, price: Decimalish, **options: Any
+        self, instrument_name: str, amount: Decimalish, price: Decimalish | None = None, **options: Any
     ) -> dict[str, Any]:
         """Place a sell order; options as for `place`."""
         return await self.place("sell", instrument_name, amount, price, **options)
 
     async def edit(
-        self, order_id: str, instrument_name: str, amount: Decimalish, price: Decimalish
+        self,
+        order_id: str,
+        instrument_name: str,
+        amount: Decimalish,
+        price: Decimalish,
+        advanced: str = "",
     ) -> dict[str, Any]:
-        """Give an order a new open amount and price.
+        """Give an order a new open amount and price; `advanced` is that of the order.
         With the same price and no more amount it keeps its place.
         """
         instrument = self.find_instrument(instrument_name)
@@ -224,21 +108,22 @@ class NovateClient:
             "order_id": order_id,
             "amount": write_decimal(amount, "amount"),
             "price": write_decimal(price, "price"),
+            "advanced": advanced,
         }
-        result: dict[str, Any] = await self.write(
-            "private/edit",
-            CommandKind.REPLACE,
-            params,
-            order_id=int(order_id),
-            lots=instrument.count_lots(amount),
-            price_ticks=instrument.count_ticks(price),
-        )
+        try:
+            lots = read_lots(params["amount"], instrument)
+            ticks = read_limit(params["price"], advanced, instrument)
+        except ApiError as error:
+            raise ValueError(f"{instrument_name}: {error}") from error
+        fields = {"order_id": int(order_id), "lots": lots, "price_ticks": ticks}
+        result: dict[str, Any] = await self.write("private/edit", CommandKind.REPLACE, params, fields)
         return result
 
     async def cancel(self, order_id: str) -> dict[str, Any]:
-        """Cancel one order and return it."""
+        """Cancel one order, open or waiting, and return it."""
+        fields = {"order_id": int(order_id)}
         result: dict[str, Any] = await self.write(
-            "private/cancel", CommandKind.CANCEL, {"order_id": order_id}, order_id=int(order_id)
+            "private/cancel", CommandKind.CANCEL, {"order_id": order_id}, fields
         )
         return result
 
@@ -246,150 +131,135 @@ class NovateClient:
         """Cancel every order, or those of one instrument, and return how many."""
         params = {"instrument_name": instrument_name} if instrument_name else {}
         method = "private/cancel_all_by_instrument" if instrument_name else "private/cancel_all"
-        number = 0 if instrument_name else ALL_INSTRUMENTS
-        result = await self.write(method, CommandKind.CANCEL_ALL, params, instrument_name, instrument=number)
+        fields = {"instrument": 0 if instrument_name else ALL_INSTRUMENTS}
+        result = await self.write(method, CommandKind.CANCEL_ALL, params, fields, instrument_name)
         return int(result["cancelled"])
+
+    async def cancel_by_label(self, label: str) -> int:
+        """Cancel every order that carries a label, and return how many."""
+        fields = {"instrument": ALL_INSTRUMENTS, "label": hash_label(label)}
+        result = await self.write("private/cancel_by_label", CommandKind.CANCEL_ALL, {"label": label}, fields)
+        return int(result["cancelled"])
+
+    # Quotes and protection.
+
+    async def mass_quote(
+        self,
+        mmp_group: int,
+        quotes: Iterable[
+            tuple[str, tuple[Decimalish, Decimalish] | None, tuple[Decimalish, Decimalish] | None]
+        ],
+    ) -> dict[str, Any]:
+        """Quote options as (instrument_name, bid, ask), a side as (price, amount) or None for no quote there.
+
+        Returns {orders, errors, trades, receipt}; instruments that are not named keep their quotes.
+        """
+        rows = [
+            {"instrument_name": name, "bid": write_quote_side(bid), "ask": write_quote_side(ask)}
+            for name, bid, ask in quotes
+        ]
+        try:
+            items = read_quotes(msgspec.convert(rows, list[QuotePair]), self.find_instrument)
+            fields = {"group": read_group(mmp_group)}
+        except ApiError as error:
+            raise ValueError(str(error)) from error
+        params = {"mmp_group": mmp_group, "quotes": rows}
+        result: dict[str, Any] = await self.write(
+            "private/mass_quote", CommandKind.MASS_QUOTE, params, fields, items=items
+        )
+        return result
+
+    async def cancel_quotes(self, mmp_group: int) -> int:
+        """Cancel every quote of a group, and return how many."""
+        fields = {"instrument": ALL_INSTRUMENTS, "group": read_group(mmp_group)}
+        params = {"mmp_group": mmp_group}
+        result = await self.write("private/cancel_quotes", CommandKind.CANCEL_ALL, params, fields)
+        return int(result["cancelled"])
+
+    def find_option(self, base: str) -> ClientInstrument:
+        """Return an option of an underlying, for its lots; LookupError if none is known."""
+        for instrument in self.instruments.values():
+            if instrument.name.startswith(f"{base}_") and instrument.name.endswith(("-C", "-P")):
+                return instrument
+        raise LookupError(f"no option on {base} is listed; call load_instruments after a new listing")
+
+    async def set_mmp(
+        self,
+        index_name: str,
+        mmp_group: int,
+        interval: Decimalish,
+        frozen_time: Decimalish,
+        quantity_limit: Decimalish,
+        delta_limit: Decimalish = 0,
+        vega_limit: Decimalish = 0,
+    ) -> dict[str, Any]:
+        """Set a group's protection, which starts it afresh; times in seconds, the quantity in units of the
+        underlying, delta and vega in USDC.
+        """
+        config = {
+            "index_name": index_name,
+            "mmp_group": mmp_group,
+            "interval": write_decimal(interval, "interval"),
+            "frozen_time": write_decimal(frozen_time, "frozen_time"),
+            "quantity_limit": write_decimal(quantity_limit, "quantity_limit"),
+            "delta_limit": write_decimal(delta_limit, "delta_limit"),
+            "vega_limit": write_decimal(vega_limit, "vega_limit"),
+        }
+        result = await self.send_mmp("private/set_mmp_config", config, config)
+        self.mmp_configs[read_group(mmp_group)] = config
+        return result
+
+    async def reset_mmp(self, mmp_group: int) -> dict[str, Any]:
+        """Start a group afresh with the figures that this client has set; LookupError if it has set none."""
+        group = read_group(mmp_group)
+        if group not in self.mmp_configs:
+            raise LookupError(f"group {group} was not set by this client; use set_mmp")
+        config = self.mmp_configs[group]
+        params = {"index_name": config["index_name"], "mmp_group": group}
+        return await self.send_mmp("private/reset_mmp", params, config)
+
+    async def send_mmp(self, method: str, params: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+        """Sign a group's figures and send them."""
+        base = config["index_name"].split("_")[0].upper()
+        try:
+            given = msgspec.convert(config | UNSIGNED, MmpParameters)
+            fields = read_mmp(given, self.find_option(base).lots_per_unit) | {"underlying": 0}
+        except ApiError as error:
+            raise ValueError(str(error)) from error
+        result: dict[str, Any] = await self.write(method, CommandKind.SET_MMP, params, fields, base)
+        return result
+
+    async def set_dead_man(self, timeout_s: Decimalish, cancel_on_disconnect: bool = False) -> dict[str, Any]:
+        """Let every order end unless this is called again within the time-out; 0 ends the timer.
+        Cancellation on disconnect is set at the same time.
+        """
+        text = write_decimal(timeout_s, "timeout")
+        params = {"timeout": text, "cancel_on_disconnect": cancel_on_disconnect}
+        return await self.protect("private/set_dead_man", params, cancel_on_disconnect)
+
+    async def enable_cancel_on_disconnect(self, timeout_s: Decimalish = 0) -> dict[str, Any]:
+        """Let every order end when the account's last connection closes; sets the timer too."""
+        params = {"timeout": write_decimal(timeout_s, "timeout")}
+        return await self.protect("private/enable_cancel_on_disconnect", params, True)
+
+    async def disable_cancel_on_disconnect(self, timeout_s: Decimalish = 0) -> dict[str, Any]:
+        """Let orders outlive the connection again; sets the timer too."""
+        params = {"timeout": write_decimal(timeout_s, "timeout")}
+        return await self.protect("private/disable_cancel_on_disconnect", params, False)
+
+    async def protect(
+        self, method: str, params: dict[str, Any], cancel_on_disconnect: bool
+    ) -> dict[str, Any]:
+        """Sign the two settings together and send them."""
+        timeout_ns = read_seconds(params["timeout"], "timeout")
+        fields = {"timeout_ns": timeout_ns, "cancel_on_disconnect": int(cancel_on_disconnect)}
+        result: dict[str, Any] = await self.write(method, CommandKind.PROTECT, params, fields)
+        return result
 
     async def withdraw(self, amount_usdc: Decimalish) -> dict[str, Any]:
         """Withdraw USDC to the account's own wallet; it is claimed on chain."""
         text = write_decimal(amount_usdc, "amount")
         params = {"amount": text, "currency": "USDC"}
-        atoms = read_usdc_atoms(text)
-        result: dict[str, Any] = await self.write(
-            "private/withdraw", CommandKind.WITHDRAW, params, amount_atoms=atoms
-        )
+        fields = {"amount_atoms": read_usdc_atoms(text)}
+        result: dict[str, Any] = await self.write("private/withdraw", CommandKind.WITHDRAW, params, fields)
         return result
-
-    # Reads.
-
-    async def login(self) -> dict[str, Any]:
-        """Open a session for private reads; learn the nonce that the account has used."""
-        assert self.commands is not None, "Condition failed: a client that logs in has a key."
-        nonce = secrets.token_hex(16)
-        params = self.commands.sign_login(self.clock_ns() // 1_000_000, nonce)
-        result: dict[str, Any] = await self.call("public/auth", params)
-        self.access_token = result["access_token"]
-        if result["account_id"] >= 0:
-            summary = await self.call("private/get_account_summary", {"currency": "USDC"})
-            self.nonces.raise_to(int(summary["nonce"]))
-        return result
-
-    async def load_instruments(self) -> dict[str, ClientInstrument]:
-        """Read the open instruments and return them by name."""
-        for row in await self.call("public/get_instruments", {"currency": "any"}):
-            name = row["instrument_name"]
-            self.instruments[name] = ClientInstrument(name, row["lots_per_unit"], row["tick_atoms"])
-        return self.instruments
-
-    def find_instrument(self, name: str) -> ClientInstrument:
-        """Return an instrument that load_instruments has read; LookupError otherwise."""
-        if name not in self.instruments:
-            raise LookupError(f"no instrument is called {name!r}; call load_instruments after a new listing")
-        return self.instruments[name]
-
-    # Streams.
-
-    async def subscribe(self, channel: str, callback: Callback) -> None:
-        """Call back with the data of each message of a channel, in order.
-        ValueError if the venue has no such channel.
-        """
-        self.subscriptions[channel] = callback
-        if not await self.request_channels([channel]):
-            del self.subscriptions[channel]
-            raise ValueError(f"the venue has no channel {channel!r}, or it needs a login")
-
-    async def subscribe_queue(
-        self, channel: str, maxsize: int = QUEUE_MAX
-    ) -> "asyncio.Queue[dict[str, Any]]":
-        """Return a queue that receives a channel's data; when it is full the oldest message gives way."""
-        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize)
-
-        def put(data: dict[str, Any]) -> None:
-            if queue.full():
-                queue.get_nowait()
-            queue.put_nowait(data)
-
-        await self.subscribe(channel, put)
-        return queue
-
-    async def unsubscribe(self, channel: str) -> None:
-        """End a subscription."""
-        self.subscriptions.pop(channel, None)
-        await self.call("public/unsubscribe", {"channels": [channel]})
-
-    async def request_channels(self, channels: list[str]) -> list[str]:
-        """Ask for channels and return those that the venue has."""
-        scope = "private" if self.access_token else "public"
-        granted: list[str] = await self.call(f"{scope}/subscribe", {"channels": channels})
-        return granted
-
-    async def run_reader(self) -> None:
-        """Read messages until closed; reconnect when the connection is lost."""
-        while True:
-            await self.read_socket()
-            self.fail_replies("the connection was lost")
-            if self.is_closing or not self.reconnect:
-                return
-            await self.restore()
-
-    async def read_socket(self) -> None:
-        """Deliver messages until the socket closes."""
-        assert self.socket is not None, "Condition failed: the socket is open."
-        async for message in self.socket:
-            if message.type is aiohttp.WSMsgType.TEXT:
-                self.deliver(msgspec.json.decode(message.data))
-
-    def deliver(self, message: dict[str, Any]) -> None:
-        """Hand a reply to its caller, data to its subscriber, and answer a heartbeat's question."""
-        if "id" in message and ("result" in message or "error" in message):
-            future = self.replies.pop(message["id"], None)
-            if future is not None and not future.done():
-                future.set_result(message)
-            return
-        params = message.get("params", {})
-        if message.get("method") == "heartbeat" and params.get("type") == "test_request":
-            self.answering = asyncio.create_task(self.answer_test())
-            return
-        callback = self.subscriptions.get(params.get("channel", ""))
-        if callback is not None:
-            try:
-                callback(params["data"])
-            except Exception:
-                logger.exception("the callback of %s failed", params["channel"])
-
-    async def answer_test(self) -> None:
-        """Answer a test request; a lost connection is the reader's business."""
-        with contextlib.suppress(ConnectionLost, TimeoutError, VenueError):
-            await self.call("public/test")
-
-    def fail_replies(self, reason: str) -> None:
-        """End every request in flight."""
-        replies, self.replies = self.replies, {}
-        for future in replies.values():
-            if not future.done():
-                future.set_exception(ConnectionLost(reason))
-                future.exception()  # Marks it as seen: its caller may have given up waiting.
-
-    async def restore(self) -> None:
-        """Connect again, waiting longer each time, then log in and subscribe as before."""
-        delay_s = 0.1
-        while not self.is_closing:
-            await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, RECONNECT_S_MAX)
-            try:
-                await self.open_socket()
-            except (aiohttp.ClientError, OSError):
-                continue
-            self.resuming = asyncio.create_task(self.resume())
-            return
-
-    async def resume(self) -> None:
-        """Greet the venue again and renew the subscriptions; snapshots come anew."""
-        try:
-            await self.greet()
-            if self.subscriptions:
-                await self.request_channels(list(self.subscriptions))
-        except (ConnectionLost, TimeoutError, RateLimited) as error:
-            logger.warning("could not resume: %s", error)
-            if self.socket is not None:
-                await self.socket.close()

@@ -6,16 +6,16 @@ code, from the instrument's name and from lots and ticks that it converted itsel
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from coincurve import PrivateKey
 
-from novate.access.quantities import Exact, Number, count_steps, read_decimal
+from novate.access.quantities import Exact, Number, read_decimal
 from novate.protocol.command import Command, make_command
 from novate.protocol.generated.codes import CommandKind
-from novate.protocol.generated.constants import E6
 from novate.protocol.signing import (
     Domain,
     Names,
@@ -26,6 +26,8 @@ from novate.protocol.signing import (
 )
 
 EXPIRES_AFTER_NS = 60_000_000_000
+Items = tuple[tuple[int, ...], ...]
+NO_NAMES: Mapping[int, str] = MappingProxyType({})
 
 
 class Signer(Protocol):
@@ -52,25 +54,12 @@ class KeySigner:
 
 
 class ClientInstrument(NamedTuple):
-    """What the client needs of an instrument: its name and its two grids."""
+    """What the client needs of an instrument: its name, its two grids and its number at the venue."""
 
     name: str
     lots_per_unit: int
     tick_atoms: int
-
-    def count_lots(self, amount: Number | Decimal) -> int:
-        """Return the lots of an amount, or raise ValueError off the grid."""
-        lots = count_steps(to_decimal(amount, "amount"), self.lots_per_unit, 1)
-        if lots is None:
-            raise ValueError(f"{self.name}: {amount} is not a multiple of 1/{self.lots_per_unit}")
-        return lots
-
-    def count_ticks(self, price: Number | Decimal) -> int:
-        """Return the ticks of a price, or raise ValueError off the grid."""
-        ticks = count_steps(to_decimal(price, "price"), E6, self.tick_atoms * self.lots_per_unit)
-        if ticks is None:
-            raise ValueError(f"{self.name}: {price} is not a multiple of the tick size")
-        return ticks
+    number: int = 0
 
 
 def to_decimal(value: Number | Decimal, name: str) -> Exact:
@@ -109,16 +98,24 @@ class CommandSigner:
         self.domain = domain
 
     def sign(
-        self, kind: CommandKind, nonce: int, expires_ns: int, instrument_name: str = "", **fields: int
+        self,
+        kind: CommandKind,
+        nonce: int,
+        expires_ns: int,
+        name: str = "",
+        items: Items = (),
+        numbered: Mapping[int, str] = NO_NAMES,
+        **fields: int,
     ) -> dict[str, Any]:
         """Return the parameters that every write carries.
-        `instrument_name` is what an instrument field stands for.
+
+        `name` is what an instrument or underlying field stands for, `numbered` has the names of items.
         """
-        names = Names(lambda number: instrument_name, lambda number: "")
+        names = Names(lambda number: numbered.get(number, name), lambda number: name)
         command = make_command(
             kind, 0, self.signer.address, b"", nonce=nonce, expires_ns=expires_ns, **fields
         )
-        return self.complete(command, names)
+        return self.complete(command._replace(items=items), names)
 
     def complete(self, command: Command, names: Names) -> dict[str, Any]:
         """Return the signed parameters of a command."""

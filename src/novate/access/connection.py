@@ -15,7 +15,7 @@ from novate.access.channels import Channel
 from novate.access.dispatch import Call, answer_read, encode_failure, finish_write, prepare_write
 from novate.access.errors import ApiError
 from novate.access.limits import CreditBucket
-from novate.access.methods_write import WRITES, Write, enqueue_write, verify_signer
+from novate.access.methods_write import WRITES
 from novate.access.venue import Venue
 from novate.access.wire import (
     TOKEN_DECODER,
@@ -24,6 +24,7 @@ from novate.access.wire import (
     encode_notification,
     read_clock_us,
 )
+from novate.access.writes import Write, enqueue_write, verify_signer
 from novate.execution.sequencer import Outcome
 from novate.protocol.generated.codes import AccessCode
 
@@ -50,13 +51,14 @@ class BoundedSocket(web.WebSocketResponse):
 
 
 class Connection:
-    """One client. `address` is its wallet once it has logged in."""
+    """One client. `address` is its wallet once it has logged in, `logins` every wallet that it has been."""
 
     def __init__(self, venue: Venue, socket: BoundedSocket, transport: asyncio.Transport) -> None:
         self.venue = venue
         self.socket = socket
         self.transport = transport
         self.address: bytes | None = None
+        self.logins: set[bytes] = set()
         limits = venue.limits
         self.credits = CreditBucket(limits.rate_per_s, limits.burst, venue.clock_ns())
         self.outgoing: deque[bytes] = deque()
@@ -122,6 +124,8 @@ class Connection:
         self.send(await answer_read(self.venue, self, call))
         if request.method.startswith("private/"):
             self.address = bound
+        elif self.address is not None:
+            self.logins.add(self.address)
         self.start_streams()
 
     def identify(self, parameters: bytes) -> bytes | None:

@@ -15,18 +15,14 @@ import msgspec
 
 from novate.access import methods_private as private
 from novate.access import methods_public as public
+from novate.access import methods_quote as quote
 from novate.access import parameters as shapes
+from novate.access import simulation
 from novate.access.errors import REASON, ApiError, describe_internal_error
-from novate.access.methods_write import (
-    WRITE_DECODERS,
-    WRITES,
-    Write,
-    await_outcome,
-    enqueue_write,
-    verify_signer,
-)
+from novate.access.methods_write import WRITE_DECODERS, WRITES
 from novate.access.venue import Caller, Venue
 from novate.access.wire import RequestId, convert_query, decode_parameters, encode_reply
+from novate.access.writes import Write, await_outcome, enqueue_write, verify_signer
 from novate.execution.sequencer import Outcome
 from novate.protocol.generated.codes import AccessCode
 
@@ -65,6 +61,7 @@ READS: dict[str, Read] = {
     ),
     "public/get_book_summary_by_currency": make_read(public.get_book_summaries, shapes.CurrencyParameters),
     "public/get_book_summary_by_instrument": make_read(public.get_book_summary, shapes.InstrumentParameters),
+    "public/get_funding_rate_value": make_read(public.get_funding_rate_value, shapes.FundingParameters),
     "public/subscribe": make_read(public.subscribe_public, shapes.ChannelsParameters),
     "public/unsubscribe": make_read(public.unsubscribe, shapes.ChannelsParameters),
     "public/unsubscribe_all": make_read(public.unsubscribe_all, shapes.NoParameters),
@@ -82,6 +79,10 @@ READS: dict[str, Read] = {
     "private/get_user_trades_by_instrument_and_time": make_read(
         private.get_user_trades, shapes.TradesParameters
     ),
+    "private/get_mmp_config": make_read(quote.get_mmp_config, shapes.MmpFilterParameters),
+    "private/get_mmp_status": make_read(quote.get_mmp_status, shapes.MmpFilterParameters),
+    "private/get_cancel_on_disconnect": make_read(quote.get_cancel_on_disconnect, shapes.ScopeParameters),
+    "private/simulate_portfolio": make_read(simulation.simulate_portfolio, shapes.SimulationParameters),
     "private/subscribe": make_read(private.subscribe_private, shapes.ChannelsParameters),
     "private/unsubscribe": make_read(public.unsubscribe, shapes.ChannelsParameters),
     "private/unsubscribe_all": make_read(public.unsubscribe_all, shapes.NoParameters),

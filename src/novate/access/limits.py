@@ -26,6 +26,7 @@ class ServerLimits:
     session_for_s: int = 86_400
     trades_kept: int = 50_000
     closed_orders_kept: int = 50_000
+    payments_kept: int = 100_000
     signature_threads: int = 2
     signatures_waiting: int = 8_192
 

@@ -10,9 +10,12 @@ from typing import Any, NamedTuple, Protocol
 
 from novate.access.account_payloads import AccountPayloads
 from novate.access.channels import Channel
-from novate.access.market_payloads import MarketPayloads
-from novate.access.order_ledger import Change, OrderLedger, OrderRecord
-from novate.access.quantities import show_amount, show_price
+from novate.access.funding_tape import FundingTape
+from novate.access.market_payloads import MarketPayloads, name_index
+from novate.access.order_ledger import OrderLedger
+from novate.access.order_payloads import OrderPayloads
+from novate.access.order_record import Change, OrderRecord
+from novate.access.quantities import show_amount, show_frozen_until, show_price
 from novate.access.trade_tape import Trade
 from novate.access.wire import encode_notification
 from novate.execution import views
@@ -26,7 +29,8 @@ BOOK_DEPTH = 1000
 PENDING_MAX = 1000
 MARKET_EVENTS = (
     *(EventKind.LISTED, EventKind.INDEX_SET, EventKind.MARKED, EventKind.EXPIRED),
-    *(EventKind.DEPOSITED, EventKind.WITHDRAWN, EventKind.SETTLED),
+    *(EventKind.DEPOSITED, EventKind.WITHDRAWN, EventKind.SETTLED, EventKind.TIER_SET),
+    *(EventKind.FUNDED, EventKind.MMP_TRIPPED),
 )
 
 
@@ -47,10 +51,19 @@ class PublishedBook(NamedTuple):
 class MarketFeed:
     """The venue's streams. Listens to the sequencer; one writer, one event loop."""
 
-    def __init__(self, market: MarketPayloads, accounts: AccountPayloads, ledger: OrderLedger) -> None:
+    def __init__(
+        self,
+        market: MarketPayloads,
+        accounts: AccountPayloads,
+        orders: OrderPayloads,
+        ledger: OrderLedger,
+        funding: FundingTape,
+    ) -> None:
         self.market = market
         self.accounts = accounts
+        self.orders = orders
         self.ledger = ledger
+        self.funding = funding
         self.engine = market.engine
         self.subscribers: dict[Channel, set[Subscriber]] = {}
         self.by_key: dict[tuple[str, int], dict[Channel, None]] = {}
@@ -104,7 +117,7 @@ class MarketFeed:
                 self.touch(self.by_key.get((topic, number), ()))
 
     def note_market_events(self, outcome: Outcome) -> None:
-        """React to listings, indices, marks, expiries and cash."""
+        """React to listings, indices, marks, expiries, funding, tripped protection and cash."""
         if len(outcome.events) < 2:
             return
         for event in outcome.events[1:]:
@@ -121,6 +134,10 @@ class MarketFeed:
                 self.touch(self.by_key.get(("index", place), ()))
             elif kind == EventKind.MARKED:
                 self.touch_marked(place)
+            elif kind == EventKind.FUNDED:
+                self.funding.record(outcome.time_ns, place, int(event["amount_atoms"]))
+            elif kind == EventKind.MMP_TRIPPED:
+                self.publish_trip(event)
             else:
                 self.touch(self.by_key.get(("portfolio", int(event["account"])), ()))
 
@@ -150,6 +167,19 @@ class MarketFeed:
             if channel.covers(instrument, self.market.name_underlying(instrument)):
                 self.publish(channel, data)
 
+    def publish_trip(self, event: Any) -> None:
+        """Say to its owner that a group's protection has tripped."""
+        underlying = int(event["instrument"])
+        frozen_until_ns = int(event["amount_atoms"])
+        data = {
+            "index_name": name_index(self.market.genesis.underlyings[underlying].name),
+            "mmp_group": str(event["order_id"]),
+            "frozen_until": show_frozen_until(frozen_until_ns),
+        }
+        for channel in self.by_key.get(("user_mmp", int(event["account"])), ()):
+            if channel.depth == underlying + 1:
+                self.publish(channel, data)
+
     def publish_records(self, change: Change) -> None:
         """Publish the trades and orders of one outcome."""
         for trade in change.trades:
@@ -172,7 +202,7 @@ class MarketFeed:
         for account in (trade.account, trade.maker_account):
             channels = self.list_user_channels("user_trades", account, instrument)
             if channels:
-                data = self.accounts.describe_user_trade(trade, account)
+                data = self.orders.describe_user_trade(trade, account)
                 for channel in channels:
                     self.add_record(channel, data)
             self.touch(self.by_key.get(("portfolio", account), ()))
@@ -182,7 +212,7 @@ class MarketFeed:
         instrument = self.engine.instruments[record.instrument]
         channels = self.list_user_channels("user_orders", record.account, instrument)
         if channels:
-            data = self.accounts.describe_order(record)
+            data = self.orders.describe_order(record)
             for channel in channels:
                 if channel.is_raw:
                     self.publish(channel, data)

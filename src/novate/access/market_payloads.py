@@ -24,7 +24,10 @@ DIRECTION = {Side.BUY: "buy", Side.SELL: "sell"}
 STATE_NAME = {InstrumentState.OPEN: "open", InstrumentState.EXPIRED: "delivered"}
 WEEKDAY_OF_EPOCH = 3  # 1970-01-01 was a Thursday, counted from Monday.
 FRIDAY = 4
+FUTURE, OPTION = "future", "option"
+OPTION_KINDS = (InstrumentKind.CALL, InstrumentKind.PUT)
 X48 = float(1 << 48)
+E9 = 1_000_000_000
 ONE_LEVEL = 1
 GreeksFunction = Callable[[float, float, float, float, bool], Mapping[str, float]]
 ImpliedFunction = Callable[[float, float, float, float, bool], float | None]
@@ -33,9 +36,8 @@ ImpliedFunction = Callable[[float, float, float, float, bool], float | None]
 class Analytics(NamedTuple):
     """What the program injects; None leaves the fields out.
 
-    greeks                (forward, strike, volatility, years, is_call) -> delta, gamma, vega, theta, rho:
-                          vega and rho per
-                          0.01, theta per day.
+    greeks                (forward, strike, volatility, years, is_call) -> at least delta, gamma, vega,
+                          theta and rho by name: vega and rho per 0.01, theta per day.
     implied_volatility    (price, forward, strike, years, is_call) -> volatility per year, or None.
     """
 
@@ -56,6 +58,11 @@ class OptionTerms(NamedTuple):
 def name_index(underlying: str) -> str:
     """Return the name of an underlying's index, such as `btc_usdc`."""
     return f"{underlying.lower()}_usdc"
+
+
+def name_kind(instrument: InstrumentView) -> str:
+    """Return option, or future for perpetuals and dated futures."""
+    return OPTION if instrument.kind in OPTION_KINDS else FUTURE
 
 
 def name_settlement_period(instrument: InstrumentView) -> str:
@@ -109,14 +116,15 @@ class MarketPayloads:
         """Return an instrument's terms."""
         name, step = self.name_underlying(instrument), 1 / instrument.lots_per_unit
         parameters = self.genesis.parameters
-        prefix = "option" if instrument.kind in (InstrumentKind.CALL, InstrumentKind.PUT) else "futures"
+        is_option = name_kind(instrument) == OPTION
+        prefix = OPTION if is_option else "futures"
         rates = self.genesis.fee_tiers[0]
         state = views.read_instrument_state(self.engine, instrument.number).state
         payload = {
             "instrument_name": instrument.name,
             "instrument_id": instrument.number,
             "instrument_type": "linear",
-            "kind": "future",
+            "kind": name_kind(instrument),
             "state": STATE_NAME[InstrumentState(state)],
             "is_active": state == InstrumentState.OPEN,
             "base_currency": name,
@@ -138,13 +146,13 @@ class MarketPayloads:
             "lots_per_unit": instrument.lots_per_unit,
             "tick_atoms": instrument.tick_atoms,
         }
-        if instrument.kind == InstrumentKind.PERPETUAL:
+        if instrument.kind != InstrumentKind.PERPETUAL:
+            payload["expiration_timestamp"] = instrument.expiry_ns // NS_PER_MS
+        if not is_option:
             payload["future_type"] = "linear"
             return payload
-        payload["kind"] = "option"
         payload["option_type"] = "call" if instrument.kind == InstrumentKind.CALL else "put"
         payload["strike"] = show_usdc(instrument.strike_atoms)
-        payload["expiration_timestamp"] = instrument.expiry_ns // NS_PER_MS
         return payload
 
     def read_top(self, number: int) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
@@ -207,8 +215,13 @@ class MarketPayloads:
             "settlement_price": show_usdc(now.settlement_atoms) if expired else None,
             "estimated_delivery_price": index,
         }
+        if expired:
+            payload["delivery_price"] = payload["settlement_price"]
         if instrument.kind == InstrumentKind.PERPETUAL:
-            return payload | {"current_funding": 0.0, "funding_8h": 0.0, "interest_value": 0.0}
+            rate = now.funding_rate_e9 / E9
+            return payload | {"current_funding": rate, "funding_8h": rate, "interest_value": rate * 100}
+        if instrument.kind == InstrumentKind.FUTURE:
+            return payload
         return payload | self.describe_option_analytics(instrument, payload)
 
     def read_option(self, instrument: InstrumentView) -> OptionTerms | None:
@@ -245,7 +258,7 @@ class MarketPayloads:
         }
         greeks = self.compute_greeks(terms)
         if greeks is not None:
-            payload["greeks"] = {name: greeks[name] for name in ("delta", "gamma", "vega", "theta", "rho")}
+            payload["greeks"] = dict(greeks)
         return payload
 
     def imply(self, terms: OptionTerms | None, price: float | None) -> float | None:

@@ -7,7 +7,7 @@ from typing import Any
 from novate.access.errors import ApiError
 from novate.access.market_payloads import SETTLEMENT_CURRENCY
 from novate.access.methods_public import list_instruments, select_trades
-from novate.access.order_ledger import OrderRecord
+from novate.access.order_record import OrderRecord
 from novate.access.parameters import (
     ChannelsParameters,
     CurrencyParameters,
@@ -60,21 +60,22 @@ def get_account_summaries(venue: Venue, caller: Caller, given: NoParameters) -> 
 
 
 def get_open_orders(venue: Venue, caller: Caller, given: OpenOrdersParameters) -> list[dict[str, Any]]:
-    """Return the open orders, of one instrument if it is given."""
+    """Return the open orders and those that wait, of one instrument if it is given."""
     account = venue.require_account(caller)
     if given.instrument_name:
         wanted = {venue.find_instrument(given.instrument_name).number}
     else:
         wanted = {row.number for row in list_instruments(venue, given.currency, given.kind)}
-    rows = views.read_open_orders(venue.engine, account)
-    records = [venue.ledger.describe(row) for row in rows if row.instrument in wanted]
-    return [venue.accounts.describe_order(record) for record in records]
+    live = map(venue.ledger.describe, views.read_open_orders(venue.engine, account))
+    waiting = map(venue.ledger.describe, views.read_waiting_orders(venue.engine, account))
+    records = [record for record in (*live, *waiting) if record.instrument in wanted]
+    return [venue.orders.describe_order(record) for record in records]
 
 
 def find_order(venue: Venue, account: int, text: str) -> OrderRecord:
-    """Return an order of an account, open or finished; another's order is said not to be owned."""
+    """Return an order of an account, open, waiting or finished; another's is said not to be owned."""
     order_id = read_unsigned(text, "order_id")
-    view = views.read_order(venue.engine, order_id)
+    view = views.read_order(venue.engine, order_id) or views.read_waiting_order(venue.engine, order_id)
     record = venue.ledger.find(order_id) if view is None else venue.ledger.describe(view)
     if record is None:
         raise ApiError(
@@ -87,7 +88,7 @@ def find_order(venue: Venue, account: int, text: str) -> OrderRecord:
 
 def get_order_state(venue: Venue, caller: Caller, given: OrderParameters) -> dict[str, Any]:
     """Return one order."""
-    return venue.accounts.describe_order(find_order(venue, venue.require_account(caller), given.order_id))
+    return venue.orders.describe_order(find_order(venue, venue.require_account(caller), given.order_id))
 
 
 def get_user_trades(venue: Venue, caller: Caller, given: TradesParameters) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def get_user_trades(venue: Venue, caller: Caller, given: TradesParameters) -> di
     account = venue.require_account(caller)
     number = venue.find_instrument(given.instrument_name).number
     trades = [trade for trade in venue.tape.list_account_trades(account) if trade.instrument == number]
-    return select_trades(trades, given, lambda trade: venue.accounts.describe_user_trade(trade, account))
+    return select_trades(trades, given, lambda trade: venue.orders.describe_user_trade(trade, account))
 
 
 def subscribe_private(venue: Venue, caller: Caller, given: ChannelsParameters) -> list[str]:

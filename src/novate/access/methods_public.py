@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 from novate.access.errors import refuse_parameter
-from novate.access.market_payloads import SETTLEMENT_CURRENCY, name_index
+from novate.access.market_payloads import SETTLEMENT_CURRENCY, name_index, name_kind
 from novate.access.parameters import (
     AuthParameters,
     BookParameters,
     ChannelsParameters,
     CurrencyParameters,
+    FundingParameters,
     HeartbeatParameters,
     HelloParameters,
     IndexParameters,
@@ -129,7 +130,7 @@ def list_instruments(venue: Venue, currency: str, kind: str) -> list[InstrumentV
         instrument
         for instrument in venue.engine.instruments
         if wanted in ("ANY", SETTLEMENT_CURRENCY, venue.market.name_underlying(instrument))
-        and kind in ("any", "future" if instrument.kind == InstrumentKind.PERPETUAL else "option")
+        and kind in ("any", name_kind(instrument))
     ]
 
 
@@ -202,6 +203,16 @@ def get_book_summaries(venue: Venue, caller: Caller, given: CurrencyParameters) 
 def get_book_summary(venue: Venue, caller: Caller, given: InstrumentParameters) -> list[dict[str, Any]]:
     """Return the row of one instrument."""
     return [venue.market.describe_summary(venue.find_instrument(given.instrument_name))]
+
+
+def get_funding_rate_value(venue: Venue, caller: Caller, given: FundingParameters) -> float:
+    """Return what a long has paid on a perpetual between two times, as a part of its value: the sum of each
+    payment over the mark of its time, since the server's start.
+    """
+    instrument = venue.find_instrument(given.instrument_name)
+    if instrument.kind != InstrumentKind.PERPETUAL:
+        raise refuse_parameter("instrument_name", "a perpetual's", given.instrument_name)
+    return venue.funding.sum_rates(instrument.number, given.start_timestamp, given.end_timestamp)
 
 
 def subscribe_public(venue: Venue, caller: Caller, given: ChannelsParameters) -> list[str]:

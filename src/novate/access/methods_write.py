@@ -1,128 +1,49 @@
-"""The writes: a signed command is read, checked cheaply, handed to signature recovery, submitted in order.
+"""The writes on orders and money: what each method signs, and how its outcome is shown.
 
-`prepare` does everything that needs no waiting and raises before any signature is looked at; `submit_write`
-waits for the signature and the sequencer. A write is authenticated by its own signature and by nothing
-else.
+The table of all writes is here too; those on quotes and protection are prepared in methods_quote.py.
 """
 
-import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from novate.access import methods_quote as quote
 from novate.access.errors import ApiError, refuse_parameter
-from novate.access.order_ledger import LABEL_LENGTH_MAX, Memo
+from novate.access.order_terms import IMPLIED_VOLATILITY, hash_label, read_limit, read_order
 from novate.access.parameters import (
     CancelAllParameters,
     CancelInstrumentParameters,
+    CancelLabelParameters,
     CancelParameters,
+    DeadManParameters,
+    DisconnectParameters,
     EditParameters,
+    GroupParameters,
+    MassQuoteParameters,
+    MmpParameters,
     PlaceParameters,
+    ResetMmpParameters,
     SignedParameters,
     WithdrawParameters,
 )
-from novate.access.quantities import (
-    read_address,
-    read_lots,
-    read_signature,
-    read_ticks,
-    read_unsigned,
-    read_usdc_atoms,
-    show_usdc,
-)
-from novate.access.signing_domain import describe_message, describe_signature_refusal, name_struct
+from novate.access.quantities import read_address, read_lots, read_unsigned, read_usdc_atoms, show_usdc
 from novate.access.venue import Venue
+from novate.access.writes import Write, begin_write, check_freshness, show_cancelled_all, show_receipt
 from novate.execution import views
-from novate.execution.sequencer import Outcome, VenueBusy
-from novate.protocol.command import Command, make_command
-from novate.protocol.generated.codes import (
-    EXPECTED,
-    AccessCode,
-    Code,
-    CommandKind,
-    EventKind,
-    Side,
-    TimeInForce,
-)
+from novate.execution.sequencer import Outcome
+from novate.protocol.generated.codes import Code, CommandKind, OrderFlag, Side
 from novate.protocol.generated.constants import NS_PER_MS
-from novate.protocol.generated.records import STRUCT_TYPE
-from novate.protocol.signing import ALL_INSTRUMENTS, compute_digest
-
-TIME_IN_FORCE = {"good_til_cancelled": TimeInForce.GTC, "immediate_or_cancel": TimeInForce.IOC}
-
-
-@dataclass(slots=True)
-class Write:
-    """A command on its way: its digest, the future signer, and how its outcome is shown."""
-
-    command: Command
-    digest: bytes
-    signer: "asyncio.Future[bytes]"
-    memo: Memo
-    show: Callable[[Venue, "Write", Outcome], dict[str, Any]]
-
-
-def check_freshness(venue: Venue, given: SignedParameters) -> tuple[bytes, bytes, int, int]:
-    """Return (account, signature, nonce, expires_ns) after the checks that need no signature."""
-    if given.chain_id is not None:
-        chain_id = read_unsigned(given.chain_id, "chain_id")
-        if chain_id != venue.genesis.chain_id:
-            message = f"this venue's chain_id is {venue.genesis.chain_id}, found {chain_id}"
-            raise ApiError(AccessCode.CHAIN_ID_MISMATCH, message, chain_id=venue.genesis.chain_id)
-    address, signature = read_address(given.account), read_signature(given.signature)
-    nonce, expires_ns = read_unsigned(given.nonce, "nonce"), read_unsigned(given.expires_ns, "expires_ns")
-    account = venue.engine.find_account(address)
-    if account < 0:
-        raise ApiError(Code.ACCOUNT_NOT_FOUND, account=given.account)
-    time_ns = venue.clock_ns()
-    if expires_ns <= time_ns:
-        message = f"expires_ns must be later than the venue's time {time_ns}, found {expires_ns}"
-        raise ApiError(Code.SIGNATURE_EXPIRED, message, time_ns=str(time_ns))
-    known = venue.read_nonce(account)
-    if nonce <= known:
-        raise ApiError(
-            Code.NONCE_REPLAYED, f"the nonce must be greater than {known}, found {nonce}", nonce=str(known)
-        )
-    return address, signature, nonce, expires_ns
-
-
-def begin_write(
-    venue: Venue,
-    kind: CommandKind,
-    fresh: tuple[bytes, bytes, int, int],
-    show: Callable[[Venue, Write, Outcome], dict[str, Any]],
-    label: str = "",
-    **fields: int,
-) -> Write:
-    """Return the write of a command and start the recovery of its signer."""
-    address, signature, nonce, expires_ns = fresh
-    command = make_command(kind, 0, address, signature, nonce=nonce, expires_ns=expires_ns, **fields)
-    digest = compute_digest(command, venue.engine.names, venue.domain)
-    return Write(command, digest, venue.gate.recover(digest, signature), Memo(label), show)
+from novate.protocol.signing import ALL_INSTRUMENTS
 
 
 def prepare_place(venue: Venue, side: Side, given: PlaceParameters) -> Write:
-    """Prepare private/buy or private/sell."""
-    time_in_force = read_time_in_force(given)
-    if len(given.label) > LABEL_LENGTH_MAX:
-        raise refuse_parameter("label", f"at most {LABEL_LENGTH_MAX} characters")
+    """Prepare private/buy or private/sell: a PLACE, or a PLACE_TRIGGER if the order waits."""
     fresh = check_freshness(venue, given)
     instrument = venue.find_instrument(given.instrument_name)
-    lots, ticks = read_lots(given.amount, instrument), read_ticks(given.price, instrument)
-    return begin_write(
-        venue,
-        CommandKind.PLACE,
-        fresh,
-        show_placed,
-        given.label,
-        instrument=instrument.number,
-        side=side,
-        time_in_force=time_in_force,
-        lots=lots,
-        price_ticks=ticks,
-    )
+    kind, fields = read_order(given, side, instrument)
+    fields["instrument"] = instrument.number
+    return begin_write(venue, kind, fresh, show_placed, fields, given.label)
 
 
 def prepare_buy(venue: Venue, given: PlaceParameters) -> Write:
@@ -135,61 +56,77 @@ def prepare_sell(venue: Venue, given: PlaceParameters) -> Write:
     return prepare_place(venue, Side.SELL, given)
 
 
-def read_time_in_force(given: PlaceParameters) -> TimeInForce:
-    """Return the signed time in force; refuse what this venue's orders cannot be, rather than ignore it."""
-    if given.type != "limit":
-        raise refuse_parameter("type", "limit", given.type)
-    if given.time_in_force not in TIME_IN_FORCE:
-        raise refuse_parameter("time_in_force", f"one of {list(TIME_IN_FORCE)}", given.time_in_force)
-    for name in ("reduce_only", "trigger", "advanced", "mmp", "max_show", "valid_until"):
-        if getattr(given, name):
-            raise refuse_parameter(name, "absent: this venue has no such orders yet")
-    time_in_force = TIME_IN_FORCE[given.time_in_force]
-    if not given.post_only:
-        return time_in_force
-    if time_in_force == TimeInForce.IOC:
-        raise refuse_parameter("post_only", "false with immediate_or_cancel")
-    return TimeInForce.POST_ONLY
+def is_waiting(venue: Venue, order_id: int) -> bool:
+    """Whether an order waits for its trigger or its parent."""
+    return views.read_waiting_order(venue.engine, order_id) is not None
+
+
+def refuse_unknown_order(order_id: int, expected: str = "open") -> ApiError:
+    """Return the refusal of an order that is not there."""
+    return ApiError(Code.ORDER_NOT_FOUND, f"no order {order_id} is {expected}", order_id=str(order_id))
 
 
 def require_open_order(venue: Venue, text: str) -> views.OrderView:
     """Return an open order, or raise ORDER_NOT_FOUND."""
     order_id = read_unsigned(text, "order_id")
     view = views.read_order(venue.engine, order_id)
-    if view is None:
-        raise ApiError(Code.ORDER_NOT_FOUND, f"no order {order_id} is open", order_id=text)
-    return view
+    if view is not None:
+        return view
+    if is_waiting(venue, order_id):
+        message = f"order {order_id} waits and cannot be edited; cancel it and place another"
+        raise ApiError(Code.ORDER_NOT_FOUND, message, order_id=text)
+    raise refuse_unknown_order(order_id)
 
 
 def prepare_edit(venue: Venue, given: EditParameters) -> Write:
-    """Prepare private/edit."""
+    """Prepare private/edit; an order priced in volatility is edited in volatility."""
     fresh = check_freshness(venue, given)
     view = require_open_order(venue, given.order_id)
+    advanced = IMPLIED_VOLATILITY if view.flags & OrderFlag.VOLATILITY else ""
+    if given.advanced not in ("", advanced):
+        raise refuse_parameter("advanced", f"{advanced or 'absent'}, as when the order was placed")
     instrument = venue.engine.instruments[view.instrument]
-    lots, ticks = read_lots(given.amount, instrument), read_ticks(given.price, instrument)
-    return begin_write(
-        venue, CommandKind.REPLACE, fresh, show_placed, order_id=view.order_id, lots=lots, price_ticks=ticks
-    )
+    fields = {
+        "order_id": view.order_id,
+        "lots": read_lots(given.amount, instrument),
+        "price_ticks": read_limit(given.price, advanced, instrument),
+    }
+    return begin_write(venue, CommandKind.REPLACE, fresh, show_placed, fields)
 
 
 def prepare_cancel(venue: Venue, given: CancelParameters) -> Write:
-    """Prepare private/cancel."""
+    """Prepare private/cancel, of an open order or one that waits."""
     fresh = check_freshness(venue, given)
-    view = require_open_order(venue, given.order_id)
-    return begin_write(venue, CommandKind.CANCEL, fresh, show_cancelled, order_id=view.order_id)
+    order_id = read_unsigned(given.order_id, "order_id")
+    if views.read_order(venue.engine, order_id) is None and not is_waiting(venue, order_id):
+        raise refuse_unknown_order(order_id, "open or waiting")
+    return begin_write(venue, CommandKind.CANCEL, fresh, show_cancelled, {"order_id": order_id})
 
 
 def prepare_cancel_all(venue: Venue, given: CancelAllParameters) -> Write:
     """Prepare private/cancel_all, which signs the empty name."""
     fresh = check_freshness(venue, given)
-    return begin_write(venue, CommandKind.CANCEL_ALL, fresh, show_cancelled_all, instrument=ALL_INSTRUMENTS)
+    fields = {"instrument": ALL_INSTRUMENTS}
+    return begin_write(venue, CommandKind.CANCEL_ALL, fresh, show_cancelled_all, fields)
 
 
 def prepare_cancel_instrument(venue: Venue, given: CancelInstrumentParameters) -> Write:
     """Prepare private/cancel_all_by_instrument."""
     fresh = check_freshness(venue, given)
-    number = venue.find_instrument(given.instrument_name).number
-    return begin_write(venue, CommandKind.CANCEL_ALL, fresh, show_cancelled_all, instrument=number)
+    fields = {"instrument": venue.find_instrument(given.instrument_name).number}
+    return begin_write(venue, CommandKind.CANCEL_ALL, fresh, show_cancelled_all, fields)
+
+
+def prepare_cancel_label(venue: Venue, given: CancelLabelParameters) -> Write:
+    """Prepare private/cancel_by_label, of every instrument."""
+    label = hash_label(given.label)
+    if not label:
+        raise refuse_parameter("label", "a text that is not empty; private/cancel_all cancels everything")
+    if given.currency.upper() not in ("USDC", "ANY"):
+        raise refuse_parameter("currency", "USDC, in which every order settles", given.currency)
+    fresh = check_freshness(venue, given)
+    fields = {"instrument": ALL_INSTRUMENTS, "label": label}
+    return begin_write(venue, CommandKind.CANCEL_ALL, fresh, show_cancelled_all, fields)
 
 
 def prepare_withdraw(venue: Venue, given: WithdrawParameters) -> Write:
@@ -199,31 +136,20 @@ def prepare_withdraw(venue: Venue, given: WithdrawParameters) -> Write:
     fresh = check_freshness(venue, given)
     if given.address and read_address(given.address, "address") != fresh[0]:
         raise refuse_parameter("address", "absent or the signing account: money leaves to its owner only")
-    amount_atoms = read_usdc_atoms(given.amount)
-    return begin_write(venue, CommandKind.WITHDRAW, fresh, show_withdrawn, amount_atoms=amount_atoms)
-
-
-def show_receipt(outcome: Outcome) -> dict[str, Any]:
-    """Return where the command stands in the sequence, and its result."""
-    code = Code(outcome.code)
-    return {
-        "sequence": outcome.sequence,
-        "time_ns": str(outcome.time_ns),
-        "code": int(code),
-        "reason": code.name.lower(),
-    }
+    fields = {"amount_atoms": read_usdc_atoms(given.amount)}
+    return begin_write(venue, CommandKind.WITHDRAW, fresh, show_withdrawn, fields)
 
 
 def show_placed(venue: Venue, write: Write, outcome: Outcome) -> dict[str, Any]:
     """Return the order and its trades as they were right after the command."""
     account = venue.engine.find_account(write.command.signer)
-    trades = [venue.accounts.describe_user_trade(trade, account) for trade in write.memo.trades]
+    trades = [venue.orders.describe_user_trade(trade, account) for trade in write.memo.trades]
     return {"order": show_memo_order(venue, write), "trades": trades, "receipt": show_receipt(outcome)}
 
 
 def show_memo_order(venue: Venue, write: Write) -> dict[str, Any]:
     """Return the order that the command left behind; empty only for an order of a past run that it ended."""
-    return {} if write.memo.order is None else venue.accounts.describe_order(write.memo.order)
+    return {} if write.memo.order is None else venue.orders.describe_order(write.memo.order)
 
 
 def show_cancelled(venue: Venue, write: Write, outcome: Outcome) -> dict[str, Any]:
@@ -233,12 +159,6 @@ def show_cancelled(venue: Venue, write: Write, outcome: Outcome) -> dict[str, An
         "order_state": "cancelled",
     }
     return order | {"receipt": show_receipt(outcome)}
-
-
-def show_cancelled_all(venue: Venue, write: Write, outcome: Outcome) -> dict[str, Any]:
-    """Return how many orders were cancelled."""
-    count = int((outcome.events["kind"] == EventKind.CANCELLED).sum())
-    return {"cancelled": count, "receipt": show_receipt(outcome)}
 
 
 def show_withdrawn(venue: Venue, write: Write, outcome: Outcome) -> dict[str, Any]:
@@ -261,46 +181,6 @@ def show_withdrawn(venue: Venue, write: Write, outcome: Outcome) -> dict[str, An
     }
 
 
-async def verify_signer(venue: Venue, write: Write) -> None:
-    """Wait for the signer and raise SIGNATURE_INVALID unless it is the account."""
-    recovered = await write.signer
-    if recovered != write.command.signer:
-        struct_type = name_struct(STRUCT_TYPE[write.command.kind])
-        message = describe_message(venue, write.command)
-        raise describe_signature_refusal(venue, write.digest, recovered, struct_type, message)
-
-
-def enqueue_write(venue: Venue, write: Write) -> "asyncio.Future[Outcome]":
-    """Queue a verified command and return its future outcome; order of calls is order of sequence."""
-    try:
-        future = venue.sequencer.enqueue(write.command)
-    except VenueBusy as error:
-        raise ApiError(AccessCode.VENUE_BUSY) from error
-    venue.ledger.attach_memo(write.command.signer, write.command.get("nonce"), write.memo)
-    return future
-
-
-async def await_outcome(venue: Venue, write: Write, future: "asyncio.Future[Outcome]") -> dict[str, Any]:
-    """Return a queued command's outcome as shown, or raise the law's code with the receipt."""
-    outcome = await future
-    if outcome.code != Code.OK:
-        raise refuse_outcome(venue, write, outcome)
-    return write.show(venue, write, outcome)
-
-
-def refuse_outcome(venue: Venue, write: Write, outcome: Outcome) -> ApiError:
-    """Return the refusal of a command that the law rejected, with the figures that explain it."""
-    code, message, data = Code(outcome.code), EXPECTED[outcome.code], {}
-    if code in (Code.INITIAL_MARGIN_INSUFFICIENT, Code.CASH_INSUFFICIENT):
-        view = views.read_account(venue.engine, venue.engine.find_account(write.command.signer))
-        figures = ("equity", "initial_margin", "cash", "withdrawable")
-        data = {name: show_usdc(getattr(view, f"{name}_atoms")) for name in figures}
-        message += "; before it, equity is {equity} USDC and the initial margin {initial_margin} USDC".format(
-            **data
-        )
-    return ApiError(code, message, receipt=show_receipt(outcome), **data)
-
-
 WRITES: dict[str, tuple[type[SignedParameters], Callable[[Venue, Any], Write]]] = {
     "private/buy": (PlaceParameters, prepare_buy),
     "private/sell": (PlaceParameters, prepare_sell),
@@ -308,6 +188,14 @@ WRITES: dict[str, tuple[type[SignedParameters], Callable[[Venue, Any], Write]]] 
     "private/cancel": (CancelParameters, prepare_cancel),
     "private/cancel_all": (CancelAllParameters, prepare_cancel_all),
     "private/cancel_all_by_instrument": (CancelInstrumentParameters, prepare_cancel_instrument),
+    "private/cancel_by_label": (CancelLabelParameters, prepare_cancel_label),
+    "private/cancel_quotes": (GroupParameters, quote.prepare_cancel_quotes),
+    "private/mass_quote": (MassQuoteParameters, quote.prepare_mass_quote),
+    "private/set_mmp_config": (MmpParameters, quote.prepare_set_mmp),
+    "private/reset_mmp": (ResetMmpParameters, quote.prepare_reset_mmp),
+    "private/enable_cancel_on_disconnect": (DisconnectParameters, quote.prepare_enable_disconnect),
+    "private/disable_cancel_on_disconnect": (DisconnectParameters, quote.prepare_disable_disconnect),
+    "private/set_dead_man": (DeadManParameters, quote.prepare_dead_man),
     "private/withdraw": (WithdrawParameters, prepare_withdraw),
 }
 WRITE_DECODERS = {name: msgspec.json.Decoder(kind) for name, (kind, _) in WRITES.items()}

@@ -1,5 +1,5 @@
 """Orders as people remember them: first size, fills, average price, fees, label.
-The law keeps only what is still open.
+The law keeps only what is still open or waits.
 
 Built from the outcomes of the sequencer, in their order, and bounded: the oldest finished orders are
 forgotten first. An order of a past run that no outcome told us about is shown from the engine, with its
@@ -7,75 +7,41 @@ open size as its amount.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
-from novate.access.trade_tape import Trade, TradeTape
+from novate.access.order_record import (
+    CANCEL_REASON_NAME,
+    CANCELLED,
+    FILLED,
+    OPEN,
+    UNTRIGGERED,
+    Change,
+    Memo,
+    OrderRecord,
+    View,
+    make_record,
+)
+from novate.access.trade_tape import TradeTape
 from novate.execution.sequencer import Outcome
-from novate.execution.views import OrderView
-from novate.protocol.generated.codes import CancelReason, Code, CommandKind, EventKind, TimeInForce
-from novate.protocol.generated.records import SIGNED_BY
+from novate.protocol.generated.codes import (
+    CancelReason,
+    Code,
+    CommandKind,
+    EventKind,
+    OrderFlag,
+    Side,
+    TimeInForce,
+)
+from novate.protocol.generated.records import COMMAND_FIELDS, SIGNED_BY
 
-OPEN, FILLED, CANCELLED = "open", "filled", "cancelled"
-CANCEL_REASON_NAME = {
-    CancelReason.USER: "user_request",
-    CancelReason.IOC_REMAINDER: "immediate_or_cancel",
-    CancelReason.SELF_TRADE: "self_trade_prevention",
-    CancelReason.INSTRUMENT_EXPIRED: "instrument_expired",
-    CancelReason.REPLACED: "replaced",
-}
 MEMOS_MAX = 32_768  # More than the sequencer's queue holds.
 USER_KINDS = frozenset(kind for kind in CommandKind if SIGNED_BY[kind] == "account")
-LABEL_LENGTH_MAX = 64
-
-
-class OrderRecord(msgspec.Struct, frozen=True):
-    """One order at one moment. Sizes in lots, `value` in lots * ticks, fees in atoms, times in ns."""
-
-    order_id: int
-    account: int
-    instrument: int
-    side: int
-    time_in_force: int
-    price_ticks: int
-    lots: int
-    open_lots: int
-    created_ns: int
-    updated_ns: int
-    filled_lots: int = 0
-    value: int = 0
-    fee_atoms: int = 0
-    state: str = OPEN
-    label: str = ""
-    cancel_reason: str = ""
-    replaced: bool = False
-
-
-class Memo:
-    """What a client wants back from one command.
-    Its unsigned label, then its order and trades as of that command.
-    """
-
-    __slots__ = ("label", "order", "trades")
-
-    def __init__(self, label: str = "") -> None:
-        self.label = label
-        self.order: OrderRecord | None = None
-        self.trades: list[Trade] = []
-
-
-class Change(msgspec.Struct):
-    """What one outcome did to the display.
-    Orders as they are after it, trades, and the instruments whose book moved.
-    """
-
-    outcome: Outcome
-    orders: dict[int, OrderRecord]
-    trades: list[Trade]
-    books: set[int]
+LIVE = (OPEN, UNTRIGGERED)
+Row = dict[str, int]
+QuoteKey = tuple[int, int, int, int]
 
 
 def identify(outcome: Outcome) -> tuple[bytes, int]:
@@ -84,14 +50,20 @@ def identify(outcome: Outcome) -> tuple[bytes, int]:
 
 
 class OrderLedger:
-    """Every open order and the latest finished ones. One writer: the sequencer's listener."""
+    """Every live order and the latest finished ones. One writer: the sequencer's listener."""
 
     def __init__(self, tape: TradeTape, closed_orders_kept: int) -> None:
         self.tape = tape
         self.closed_orders_kept = closed_orders_kept
         self.open_orders: dict[int, OrderRecord] = {}
         self.closed_orders: OrderedDict[int, OrderRecord] = OrderedDict()
+        self.quotes: dict[QuoteKey, int] = {}
         self.memos: dict[tuple[bytes, int], Memo] = {}
+
+    def adopt(self, views: Iterable[View]) -> None:
+        """Take in the orders of a past run that the engine has."""
+        for view in views:
+            self.keep(make_record(view))
 
     def attach_memo(self, signer: bytes, nonce: int, memo: Memo) -> None:
         """Remember a memo until its command's outcome is seen.
@@ -102,28 +74,18 @@ class OrderLedger:
         self.memos[signer, nonce] = memo
 
     def find(self, order_id: int) -> OrderRecord | None:
-        """Return an order by its id, open or finished."""
+        """Return an order by its id, live or finished."""
         return self.open_orders.get(order_id) or self.closed_orders.get(order_id)
 
-    def describe(self, view: OrderView) -> OrderRecord:
-        """Return the record of an order that the engine has open.
-        Its history is unknown if no outcome told us.
-        """
+    def describe(self, view: View) -> OrderRecord:
+        """Return the record of an order that the engine has, with its history as far as it is known."""
         known = self.open_orders.get(view.order_id)
-        if known is not None and known.open_lots == view.lots:
-            return known
-        return OrderRecord(
-            order_id=view.order_id,
-            account=view.account,
-            instrument=view.instrument,
-            side=view.side,
-            time_in_force=view.time_in_force,
-            price_ticks=view.price_ticks,
-            lots=view.lots,
-            open_lots=view.lots,
-            created_ns=0,
-            updated_ns=0,
-        )
+        if known is None or known.open_lots != view.lots:
+            return make_record(view)
+        if known.state == UNTRIGGERED:  # A tick moves the extreme of a trailing order and tells nobody.
+            seen = make_record(view)
+            return replace(known, trigger_atoms=seen.trigger_atoms, parent_id=seen.parent_id)
+        return known
 
     def observe(self, outcomes: Sequence[Outcome]) -> list[Change]:
         """Take in outcomes in their order and return what each changed."""
@@ -131,7 +93,7 @@ class OrderLedger:
 
     def observe_one(self, outcome: Outcome) -> Change:
         """Take in one outcome."""
-        change = Change(outcome, {}, [], set())
+        change = Change(outcome)
         memo = None
         kind = outcome.command.kind
         if kind in USER_KINDS:
@@ -141,105 +103,217 @@ class OrderLedger:
         events = outcome.events.tolist() if len(outcome.events) else []
         names = outcome.events.dtype.names or ()
         rows = [dict(zip(names, event, strict=True)) for event in events]
-        if kind == CommandKind.PLACE:
-            self.open_placed(outcome, rows[0]["order_id"], rows[0]["account"], memo, change)
+        if kind in (CommandKind.PLACE, CommandKind.PLACE_TRIGGER):
+            self.open_placed(rows[0], memo, change)
         elif kind == CommandKind.REPLACE:
-            self.restate_replaced(outcome, change)
+            self.restate_replaced(change)
         for row in rows[1:]:
-            self.take_event(outcome, row, change)
-        for order_id, record in change.orders.items():
-            if kind == CommandKind.PLACE and record.open_lots == 0 and record.state == OPEN:
-                change.orders[order_id] = record = replace(record, state=FILLED)
-            self.keep(record)
+            take = TAKERS.get(row["kind"])
+            if take is not None:
+                take(self, row, change)
+        self.settle(change)
         if memo is not None:
-            memo.order = change.orders.get(rows[0]["order_id"])
-            memo.trades = change.trades
+            self.fill_memo(memo, rows[0], change)
         return change
 
-    def open_placed(
-        self, outcome: Outcome, order_id: int, account: int, memo: Memo | None, change: Change
-    ) -> None:
+    def read_command(self, outcome: Outcome) -> dict[str, Any]:
+        """Return the fields of an outcome's command by name."""
+        command = outcome.command
+        return dict(zip(COMMAND_FIELDS[command.kind], command.values, strict=True))
+
+    def open_placed(self, result: Row, memo: Memo | None, change: Change) -> None:
         """Begin the record of an accepted order."""
-        instrument, side, time_in_force, lots, price_ticks, _, _ = outcome.command.values
+        outcome = change.outcome
+        given = self.read_command(outcome)
+        order_id, flags = result["order_id"], given["flags"]
+        del given["nonce"], given["expires_ns"]
+        is_waiting = outcome.command.kind == CommandKind.PLACE_TRIGGER
+        if flags & OrderFlag.VOLATILITY:
+            given["volatility_bp"] = given["price_ticks"]
+            given["price_ticks"] = 0
+        given["label_id"] = given.pop("label")
         change.orders[order_id] = OrderRecord(
             order_id=order_id,
-            account=account,
-            instrument=instrument,
-            side=side,
-            time_in_force=time_in_force,
-            price_ticks=price_ticks,
-            lots=lots,
-            open_lots=lots,
+            account=result["account"],
+            open_lots=given["lots"],
             created_ns=outcome.time_ns,
             updated_ns=outcome.time_ns,
+            state=UNTRIGGERED if is_waiting else OPEN,
             label="" if memo is None else memo.label,
+            **given,
         )
+        if not is_waiting:
+            change.matching.add(order_id)
 
-    def restate_replaced(self, outcome: Outcome, change: Change) -> None:
-        """Give an order its new price and open size; its amount is what is filled and what is open."""
-        order_id, lots, price_ticks, _, _ = outcome.command.values
-        known = self.open_orders.get(order_id)
+    def restate_replaced(self, change: Change) -> None:
+        """Give an order its new price; sizes and the effective price come with the events."""
+        given = self.read_command(change.outcome)
+        known = self.open_orders.get(given["order_id"])
         if known is not None:
-            change.orders[order_id] = replace(
-                known,
-                lots=known.filled_lots + lots,
-                open_lots=lots,
-                price_ticks=price_ticks,
-                updated_ns=outcome.time_ns,
-                replaced=True,
+            name = "volatility_bp" if known.flags & OrderFlag.VOLATILITY else "price_ticks"
+            price = {name: given["price_ticks"]}
+            change.orders[known.order_id] = replace(
+                known, updated_ns=change.outcome.time_ns, replaced=True, open_lots=given["lots"], **price
             )
-
-    def take_event(self, outcome: Outcome, row: dict[str, int], change: Change) -> None:
-        """Take in one event after RESULT."""
-        kind = row["kind"]
-        if kind == EventKind.FILL:
-            change.books.add(row["instrument"])
-            change.trades.append(self.tape.record(outcome, row, len(change.trades)))
-            self.fill(outcome, row["order_id"], row, row["amount_atoms"], change)
-            self.fill(outcome, row["maker_order_id"], row, row["maker_amount_atoms"], change)
-        elif kind in (EventKind.REST, EventKind.REDUCED):
-            change.books.add(row["instrument"])
-        elif kind == EventKind.CANCELLED:
-            change.books.add(row["instrument"])
-            record = self.look_up(row["order_id"], change)
-            if record is not None and row["reason"] != CancelReason.REPLACED:
-                reason = CANCEL_REASON_NAME[CancelReason(row["reason"])]
-                ended: dict[str, Any] = {"state": CANCELLED, "cancel_reason": reason, "open_lots": 0}
-                change.orders[record.order_id] = replace(record, updated_ns=outcome.time_ns, **ended)
 
     def look_up(self, order_id: int, change: Change) -> OrderRecord | None:
         """Return an order as this outcome has left it so far."""
         return change.orders.get(order_id) or self.open_orders.get(order_id)
 
-    def fill(
-        self, outcome: Outcome, order_id: int, row: dict[str, int], fee_atoms: int, change: Change
-    ) -> None:
+    def update(self, record: OrderRecord, change: Change, **fields: Any) -> None:
+        """Note an order with new values."""
+        change.orders[record.order_id] = replace(record, updated_ns=change.outcome.time_ns, **fields)
+
+    def take_fill(self, row: Row, change: Change) -> None:
+        """Take in a FILL: a trade, and two orders."""
+        change.books.add(row["instrument"])
+        change.trades.append(self.tape.record(change.outcome, row, len(change.trades)))
+        self.fill(row["order_id"], row, row["amount_atoms"], change)
+        self.fill(row["maker_order_id"], row, row["maker_amount_atoms"], change)
+
+    def fill(self, order_id: int, row: Row, fee_atoms: int, change: Change) -> None:
         """Count a fill in the record of one of its two orders."""
         record = self.look_up(order_id, change)
         if record is None:
             return
         lots, open_lots = row["lots"], max(0, record.open_lots - row["lots"])
-        change.orders[order_id] = replace(
+        visible_lots = max(0, record.visible_lots - lots)
+        self.update(
             record,
+            change,
             filled_lots=record.filled_lots + lots,
             open_lots=open_lots,
+            visible_lots=visible_lots,
             value=record.value + lots * row["price_ticks"],
             fee_atoms=record.fee_atoms + fee_atoms,
-            updated_ns=outcome.time_ns,
+            price_ticks=record.price_ticks or row["price_ticks"],
             state=FILLED if open_lots == 0 else OPEN,
         )
 
+    def take_open(self, row: Row, change: Change) -> None:
+        """Take in REST, REDUCED or REFRESHED: an order is in the book with these lots at this price."""
+        change.books.add(row["instrument"])
+        change.matching.discard(row["order_id"])
+        record = self.look_up(row["order_id"], change) or self.open_quote(row, change)
+        self.update(
+            record,
+            change,
+            state=OPEN,
+            price_ticks=row["price_ticks"],
+            lots=record.filled_lots + row["lots"],
+            open_lots=row["lots"],
+            visible_lots=row["visible_lots"],
+        )
+
+    def open_quote(self, row: Row, change: Change) -> OrderRecord:
+        """Begin the record of a quote, which no PLACE has told of."""
+        group = change.outcome.command.get("group") if change.is_quoting else 0
+        return OrderRecord(
+            order_id=row["order_id"],
+            account=row["account"],
+            instrument=row["instrument"],
+            side=row["side"],
+            time_in_force=TimeInForce.POST_ONLY,
+            price_ticks=row["price_ticks"],
+            lots=row["lots"],
+            open_lots=row["lots"],
+            created_ns=change.outcome.time_ns,
+            updated_ns=change.outcome.time_ns,
+            group=group,
+        )
+
+    def take_triggered(self, row: Row, change: Change) -> None:
+        """Take in TRIGGERED: what waited is an order like any other now."""
+        record = self.look_up(row["order_id"], change)
+        if record is not None:
+            self.update(record, change, state=OPEN, triggered=True)
+            change.matching.add(record.order_id)
+
+    def take_cancelled(self, row: Row, change: Change) -> None:
+        """Take in CANCELLED: the end of an order, or of its place if it is replaced."""
+        record = self.look_up(row["order_id"], change)
+        if record is None or (record.state == OPEN and record.order_id not in change.matching):
+            change.books.add(row["instrument"])
+        if record is None:
+            return
+        reason = CancelReason(row["reason"])
+        if reason == CancelReason.REPLACED and not record.group:
+            change.matching.add(record.order_id)
+            return
+        change.matching.discard(record.order_id)
+        self.update(
+            record,
+            change,
+            state=CANCELLED,
+            cancel_reason=CANCEL_REASON_NAME[reason],
+            cancel_code=row["code"],
+            lots=record.filled_lots + row["lots"],
+            open_lots=0,
+            visible_lots=0,
+        )
+
+    def take_rejected(self, row: Row, change: Change) -> None:
+        """Take in QUOTE_REJECTED."""
+        change.rejections.append(row)
+
+    def settle(self, change: Change) -> None:
+        """Finish what matched and neither rested nor ended: it is filled, whatever size it asked for."""
+        for order_id in change.matching:
+            record = change.orders.get(order_id)
+            if record is not None and record.state == OPEN:
+                lots = record.filled_lots
+                change.orders[order_id] = replace(record, state=FILLED, lots=lots, open_lots=0)
+        for record in change.orders.values():
+            self.keep(record)
+
+    def fill_memo(self, memo: Memo, result: Row, change: Change) -> None:
+        """Give a client what it wants back from its command."""
+        order_id = result["order_id"]
+        memo.order = change.orders.get(order_id)
+        memo.trades = [trade for trade in change.trades if trade.order_id == order_id]
+        if change.is_quoting:
+            memo.rejections = change.rejections
+            memo.orders = self.list_quoted(result["account"], change)
+
+    def list_quoted(self, account: int, change: Change) -> list[OrderRecord]:
+        """Return the orders of a mass quote: those it placed, changed or ended for margin, and those it
+        kept.
+        """
+        group = change.outcome.command.get("group")
+        found = {}
+        for item in change.outcome.command.items:
+            for side in Side:
+                order_id = self.quotes.get((account, group, item[0], side))
+                if order_id is not None:
+                    found[order_id] = self.open_orders[order_id]
+        replaced = CANCEL_REASON_NAME[CancelReason.REPLACED]
+        for record in change.orders.values():
+            if record.group == group and record.cancel_reason not in ("", replaced):
+                found[record.order_id] = record
+        return list(found.values())
+
     def keep(self, record: OrderRecord) -> None:
         """Store a record where it belongs, and forget the oldest finished ones beyond the bound."""
-        if record.state == OPEN:
+        key = (record.account, record.group, record.instrument, record.side)
+        if record.state in LIVE:
             self.open_orders[record.order_id] = record
+            if record.group:
+                self.quotes[key] = record.order_id
             return
         self.open_orders.pop(record.order_id, None)
+        if record.group and self.quotes.get(key) == record.order_id:
+            del self.quotes[key]
         self.closed_orders[record.order_id] = record
         while len(self.closed_orders) > self.closed_orders_kept:
             self.closed_orders.popitem(last=False)
 
 
-def is_post_only(record: OrderRecord) -> bool:
-    """Whether the order was placed as a maker only."""
-    return record.time_in_force == TimeInForce.POST_ONLY
+TAKERS = {
+    EventKind.FILL: OrderLedger.take_fill,
+    EventKind.REST: OrderLedger.take_open,
+    EventKind.REDUCED: OrderLedger.take_open,
+    EventKind.REFRESHED: OrderLedger.take_open,
+    EventKind.TRIGGERED: OrderLedger.take_triggered,
+    EventKind.CANCELLED: OrderLedger.take_cancelled,
+    EventKind.QUOTE_REJECTED: OrderLedger.take_rejected,
+}

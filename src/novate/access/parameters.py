@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 
 from novate.access.quantities import Number
+from novate.protocol.generated.constants import QUOTE_COUNT_MAX
 
 Text = Annotated[str, msgspec.Meta(max_length=128)]
 Name = Annotated[str, msgspec.Meta(max_length=64)]
@@ -126,17 +127,24 @@ class PlaceParameters(SignedParameters, kw_only=True):
 
     instrument_name: Name
     amount: Number
-    price: Number
+    price: Number | None = None
     type: Name = "limit"
-    time_in_force: Name = "good_til_cancelled"
+    time_in_force: Name = ""
     post_only: bool = False
-    label: Name = ""
     reduce_only: bool = False
-    trigger: Name = ""
-    advanced: Name = ""
-    mmp: bool = False
+    label: Name = ""
+    self_trading_mode: Name = ""
+    display_amount: Number | None = None
     max_show: Number | None = None
-    valid_until: int | None = None
+    valid_until: Milliseconds | None = None
+    advanced: Name = ""
+    link: int | Name = 0
+    parent_order_id: int | Name = 0
+    trigger: Name = ""
+    trigger_price: Number | None = None
+    trigger_offset: Number | None = None
+    mmp: bool = False
+    linked_order_type: Name = ""
 
 
 class EditParameters(SignedParameters, kw_only=True):
@@ -145,6 +153,7 @@ class EditParameters(SignedParameters, kw_only=True):
     order_id: Name
     amount: Number
     price: Number
+    advanced: Name = ""
 
 
 class CancelParameters(SignedParameters, kw_only=True):
@@ -161,6 +170,104 @@ class CancelInstrumentParameters(SignedParameters, kw_only=True):
     """private/cancel_all_by_instrument."""
 
     instrument_name: Name
+
+
+class CancelLabelParameters(SignedParameters, kw_only=True):
+    """private/cancel_by_label."""
+
+    label: Name
+    currency: Name = "USDC"
+
+
+class GroupParameters(SignedParameters, kw_only=True):
+    """private/cancel_quotes."""
+
+    mmp_group: int | Name
+    cancel_type: Name = "all"
+
+
+class QuoteSide(msgspec.Struct):
+    """One side of a quote; an amount of 0 is no quote."""
+
+    price: Number
+    amount: Number
+
+
+class QuotePair(msgspec.Struct):
+    """Both sides of a quote in one instrument; a side that is absent is taken away."""
+
+    instrument_name: Name
+    bid: QuoteSide | None = None
+    ask: QuoteSide | None = None
+
+
+class MassQuoteParameters(SignedParameters, kw_only=True):
+    """private/mass_quote."""
+
+    mmp_group: int | Name
+    quotes: Annotated[list[QuotePair], msgspec.Meta(min_length=1, max_length=QUOTE_COUNT_MAX)]
+
+
+class MmpParameters(SignedParameters, kw_only=True):
+    """private/set_mmp_config: times in seconds, the quantity in units of the underlying, the rest in USDC."""
+
+    index_name: Name
+    mmp_group: int | Name
+    interval: Number
+    frozen_time: Number
+    quantity_limit: Number
+    delta_limit: Number = 0
+    vega_limit: Number = 0
+
+
+class ResetMmpParameters(SignedParameters, kw_only=True):
+    """private/reset_mmp."""
+
+    index_name: Name
+    mmp_group: int | Name
+
+
+class MmpFilterParameters(msgspec.Struct):
+    """private/get_mmp_config and private/get_mmp_status."""
+
+    index_name: Name = ""
+    mmp_group: int | Name = 0
+
+
+class DisconnectParameters(SignedParameters, kw_only=True):
+    """private/enable_cancel_on_disconnect and private/disable_cancel_on_disconnect; time in seconds."""
+
+    scope: Name = "account"
+    timeout: Number = 0
+
+
+class ScopeParameters(msgspec.Struct):
+    """private/get_cancel_on_disconnect."""
+
+    scope: Name = "account"
+
+
+class DeadManParameters(SignedParameters, kw_only=True):
+    """private/set_dead_man; time in seconds, 0 ends it."""
+
+    timeout: Number
+    cancel_on_disconnect: bool = False
+
+
+class SimulationParameters(msgspec.Struct):
+    """private/simulate_portfolio: signed amounts by instrument."""
+
+    simulated_positions: Annotated[dict[Name, Number], msgspec.Meta(max_length=512)] = {}
+    add_positions: bool = True
+    currency: Name = "USDC"
+
+
+class FundingParameters(msgspec.Struct):
+    """public/get_funding_rate_value."""
+
+    instrument_name: Name
+    start_timestamp: Milliseconds
+    end_timestamp: Milliseconds
 
 
 class WithdrawParameters(SignedParameters, kw_only=True):

@@ -6,12 +6,11 @@ double nearest to the exact value, which JSON shows with its shortest decimals.
 
 import re
 from decimal import Decimal, localcontext
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from novate.access.errors import ApiError, refuse_parameter
-from novate.execution.engine import InstrumentView
 from novate.protocol.generated.codes import AccessCode, Code
-from novate.protocol.generated.constants import E6
+from novate.protocol.generated.constants import E6, NS_PER_MS
 
 Number = int | float | str
 DECIMAL_TEXT = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,18})?", re.ASCII)
@@ -19,7 +18,20 @@ INTEGER_TEXT = re.compile(r"[0-9]{1,20}", re.ASCII)
 ADDRESS_TEXT = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 SIGNATURE_TEXT = re.compile(r"0x[0-9a-fA-F]{130}", re.ASCII)
 UNSIGNED_MAX = (1 << 63) - 1  # A struct says uint64; a command's fields are int64.
+FROZEN_FOR_EVER = (1 << 63) - 1
 DIGITS = 60  # More than any step below has.
+
+
+class Grid(Protocol):
+    """What amounts and prices of an instrument are multiples of: the engine's view of it, or a client's."""
+
+    @property
+    def lots_per_unit(self) -> int:
+        """Lots in 1.0 of the underlying."""
+
+    @property
+    def tick_atoms(self) -> int:
+        """Atoms of one tick of one lot."""
 
 
 class Exact(NamedTuple):
@@ -82,24 +94,24 @@ def count_steps(value: Exact, multiplier: int, divisor: int) -> int | None:
     return None if remainder else steps
 
 
-def read_lots(amount: Number, instrument: InstrumentView) -> int:
+def read_lots(amount: Number, instrument: Grid, name: str = "amount") -> int:
     """Return the lots of an amount in units of the underlying.
 
     Errors     SIZE_OFF_LOT, SIZE_NOT_POSITIVE for a negative amount, SIZE_ABOVE_MAXIMUM for one that no
                field holds.
     """
-    lots = count_steps(read_decimal(amount, "amount"), instrument.lots_per_unit, 1)
+    lots = count_steps(read_decimal(amount, name), instrument.lots_per_unit, 1)
     if lots is None:
         step = format_step(1, instrument.lots_per_unit)
-        raise ApiError(AccessCode.SIZE_OFF_LOT, f"the amount must be a multiple of {step}", step=step)
+        raise ApiError(AccessCode.SIZE_OFF_LOT, f"the {name} must be a multiple of {step}", step=step)
     if lots < 0:
-        raise ApiError(Code.SIZE_NOT_POSITIVE, f"the amount must be positive, found {amount}")
+        raise ApiError(Code.SIZE_NOT_POSITIVE, f"the {name} must be positive, found {amount}")
     if lots > UNSIGNED_MAX:
         raise ApiError(Code.SIZE_ABOVE_MAXIMUM)
     return lots
 
 
-def read_ticks(price: Number, instrument: InstrumentView) -> int:
+def read_ticks(price: Number, instrument: Grid) -> int:
     """Return the ticks of a price in USDC per 1.0 of the underlying.
 
     Errors     PRICE_OFF_TICK, PRICE_NOT_POSITIVE for a negative price, PRICE_ABOVE_MAXIMUM for one that no
@@ -117,6 +129,28 @@ def read_ticks(price: Number, instrument: InstrumentView) -> int:
     return ticks
 
 
+def read_volatility_bp(percent: Number) -> int:
+    """Return the basis points of a yearly volatility in per cent.
+
+    Errors     PRICE_OFF_TICK unless it is a multiple of 0.01, PRICE_NOT_POSITIVE for a negative one.
+    """
+    steps = count_steps(read_decimal(percent, "price"), 100, 1)
+    if steps is None:
+        message = "a volatility must be a multiple of 0.01 per cent"
+        raise ApiError(AccessCode.PRICE_OFF_TICK, message, step="0.01")
+    if steps < 0:
+        raise ApiError(Code.PRICE_NOT_POSITIVE, f"the volatility must be positive, found {percent}")
+    return read_unsigned(steps, "price")
+
+
+def read_step(value: Number, name: str, multiplier: int, divisor: int = 1) -> int:
+    """Return value * multiplier / divisor; PARAMETER_INVALID unless it is a non-negative integer in range."""
+    steps = count_steps(read_decimal(value, name), multiplier, divisor)
+    if steps is None:
+        raise refuse_parameter(name, f"a multiple of {format_step(divisor, multiplier)}", value)
+    return read_unsigned(steps, name)
+
+
 def read_usdc_atoms(amount: Number) -> int:
     """Return the atoms of an amount of USDC; PARAMETER_INVALID unless it is a multiple of 0.000001."""
     atoms = count_steps(read_decimal(amount, "amount"), E6, 1)
@@ -127,17 +161,17 @@ def read_usdc_atoms(amount: Number) -> int:
     return read_unsigned(atoms, "amount")
 
 
-def show_amount(lots: int, instrument: InstrumentView) -> float:
+def show_amount(lots: int, instrument: Grid) -> float:
     """Return lots as an amount in units of the underlying."""
     return lots / instrument.lots_per_unit
 
 
-def show_price(ticks: int, instrument: InstrumentView) -> float:
+def show_price(ticks: int, instrument: Grid) -> float:
     """Return ticks as USDC per 1.0 of the underlying."""
     return ticks * instrument.tick_atoms * instrument.lots_per_unit / E6
 
 
-def show_lot_value(atoms: int, instrument: InstrumentView) -> float:
+def show_lot_value(atoms: int, instrument: Grid) -> float:
     """Return atoms per lot, such as a mark, as USDC per 1.0 of the underlying."""
     return atoms * instrument.lots_per_unit / E6
 
@@ -145,3 +179,8 @@ def show_lot_value(atoms: int, instrument: InstrumentView) -> float:
 def show_usdc(atoms: int) -> float:
     """Return atoms as USDC."""
     return atoms / E6
+
+
+def show_frozen_until(frozen_until_ns: int) -> int:
+    """Return when a group thaws in milliseconds: 0 if it is not frozen, -1 if only a reset ends it."""
+    return -1 if frozen_until_ns == FROZEN_FOR_EVER else frozen_until_ns // NS_PER_MS

@@ -6,8 +6,8 @@ from novate.access.errors import ApiError
 from novate.access.venue import Venue
 from novate.protocol.command import Command
 from novate.protocol.generated.codes import Code, CommandKind
-from novate.protocol.generated.records import SIGNED_BY, STRUCT_TYPE
-from novate.protocol.signing import LOGIN_TYPE, describe_struct
+from novate.protocol.generated.records import ITEM_STRUCT_TYPE, SIGNED_BY
+from novate.protocol.signing import LOGIN_TYPE, describe_struct, encode_type
 
 DOMAIN_FIELDS = [
     {"name": "name", "type": "string"},
@@ -18,10 +18,14 @@ DOMAIN_FIELDS = [
 USER_KINDS = [kind for kind in CommandKind if SIGNED_BY[kind] == "account"]
 
 
-def list_fields(struct_type: str) -> list[dict[str, str]]:
-    """Return the fields of an encoded struct type, as wallets want them."""
-    pairs = (item.split(" ") for item in struct_type[struct_type.index("(") + 1 : -1].split(","))
-    return [{"name": name, "type": kind} for kind, name in pairs]
+def list_types(text: str) -> dict[str, list[dict[str, str]]]:
+    """Return the fields of each struct in an encoded type, by its name, as wallets want them."""
+    types = {}
+    for part in text.removesuffix(")").split(")"):
+        name, _, body = part.partition("(")
+        pairs = (item.split(" ") for item in body.split(","))
+        types[name] = [{"name": field, "type": kind} for kind, field in pairs]
+    return types
 
 
 def name_struct(struct_type: str) -> str:
@@ -29,7 +33,8 @@ def name_struct(struct_type: str) -> str:
     return struct_type[: struct_type.index("(")]
 
 
-STRUCT_TYPES = {name_struct(text): text for text in (*(STRUCT_TYPE[kind] for kind in USER_KINDS), LOGIN_TYPE)}
+# Each primary type with the types that it refers to behind it, as EIP-712 encodes it.
+STRUCT_TYPES = {name_struct(text): text for text in (*(encode_type(kind) for kind in USER_KINDS), LOGIN_TYPE)}
 
 
 def describe_domain_fields(venue: Venue) -> dict[str, Any]:
@@ -54,17 +59,41 @@ def describe_domain(venue: Venue) -> dict[str, Any]:
         "time_ns": str(venue.clock_ns()),
         "sequence": venue.engine.sequence,
         "struct_types": STRUCT_TYPES,
-        "types": {name: list_fields(text) for name, text in STRUCT_TYPES.items()}
-        | {"EIP712Domain": DOMAIN_FIELDS},
+        "types": describe_types() | {"EIP712Domain": DOMAIN_FIELDS},
     }
+
+
+def describe_types() -> dict[str, list[dict[str, str]]]:
+    """Return the fields of every struct that users sign."""
+    types: dict[str, list[dict[str, str]]] = {}
+    for text in STRUCT_TYPES.values():
+        types |= list_types(text)
+    return types
 
 
 def describe_message(venue: Venue, command: Command) -> dict[str, Any]:
     """Return the struct as the server understood it.
-    Integers of 64 bits as text, which every client reads exactly.
+    Integers of 64 bits as text, which every client reads exactly; a flag as true or false.
     """
-    fields = describe_struct(command, venue.engine.names)
-    return {name: str(value) if kind == "uint64" else value for kind, name, value in fields}
+    message: dict[str, Any] = {}
+    for kind, name, value in describe_struct(command, venue.engine.names):
+        if kind == "uint64":
+            message[name] = str(value)
+        elif kind == "bool":
+            message[name] = bool(value)
+        else:
+            message[name] = describe_items(venue, command) if isinstance(value, bytes) else value
+    return message
+
+
+def describe_items(venue: Venue, command: Command) -> list[dict[str, str]]:
+    """Return the quotes of a mass quote as they are signed."""
+    fields = [field["name"] for field in list_types(ITEM_STRUCT_TYPE[command.kind]).popitem()[1]]
+    return [
+        {fields[0]: venue.engine.name_instrument(item[0])}
+        | {name: str(value) for name, value in zip(fields[1:], item[1:], strict=True)}
+        for item in command.items
+    ]
 
 
 def describe_signature_refusal(

@@ -8,10 +8,12 @@ from typing import Protocol
 from novate.access.account_payloads import AccountPayloads
 from novate.access.channels import Channel, ChannelReader
 from novate.access.errors import ApiError
+from novate.access.funding_tape import FundingTape
 from novate.access.limits import ServerCounters, ServerLimits
 from novate.access.market_feed import MarketFeed
 from novate.access.market_payloads import Analytics, MarketPayloads
 from novate.access.order_ledger import OrderLedger
+from novate.access.order_payloads import OrderPayloads
 from novate.access.sessions import SessionTable
 from novate.access.signature_gate import SignatureGate
 from novate.access.trade_tape import TradeTape
@@ -63,13 +65,18 @@ class Venue:
         self.domain = Domain(genesis.chain_id, genesis.settlement)
         self.counters = ServerCounters()
         self.tape = TradeTape(limits.trades_kept, self.read_prices)
+        self.funding = FundingTape(limits.payments_kept, self.read_prices)
         self.ledger = OrderLedger(self.tape, limits.closed_orders_kept)
         self.market = MarketPayloads(engine, genesis, self.tape, clock_ns, analytics)
-        self.accounts = AccountPayloads(self.market, self.ledger)
-        self.feed = MarketFeed(self.market, self.accounts, self.ledger)
+        self.accounts = AccountPayloads(self.market)
+        self.orders = OrderPayloads(self.market, self.ledger)
+        self.feed = MarketFeed(self.market, self.accounts, self.orders, self.ledger, self.funding)
         self.channels = ChannelReader(engine, genesis)
         self.sessions = SessionTable(limits.sessions, limits.session_for_s)
         self.gate = SignatureGate(limits.signature_threads, limits.signatures_waiting)
+        for account in range(len(engine.addresses)):
+            self.ledger.adopt(views.read_open_orders(engine, account))
+            self.ledger.adopt(views.read_waiting_orders(engine, account))
 
     def read_prices(self, number: int) -> tuple[int, int]:
         """Return (index_atoms, mark_atoms) of an instrument now."""

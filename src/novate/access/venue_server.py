@@ -15,6 +15,7 @@ from aiohttp import web
 
 from novate.access.channels import Channel
 from novate.access.connection import CLOSE_TIMEOUT_S, PING_S, BoundedSocket, Connection
+from novate.access.disconnect_watch import DisconnectWatch
 from novate.access.dispatch import METHOD_NAMES, Call, answer_call, encode_failure, refuse_method
 from novate.access.errors import ApiError
 from novate.access.limits import CreditBucket, ServerCounters, ServerLimits
@@ -80,6 +81,7 @@ class VenueServer:
         self.venue = Venue(
             engine, sequencer, genesis, clock_ns, self.limits, analytics or Analytics(), testnet
         )
+        self.watch = DisconnectWatch(self.venue)
         self.published_dir = published_dir
         self.connections: set[Connection] = set()
         self.buckets: OrderedDict[str, CreditBucket] = OrderedDict()
@@ -123,6 +125,7 @@ class VenueServer:
         await site.start()
         self.port = int(self.runner.addresses[0][1])
         self.flusher = asyncio.create_task(self.venue.feed.run())
+        self.watch.note_started()
 
     async def stop(self) -> None:
         """Close every connection and the port."""
@@ -134,6 +137,7 @@ class VenueServer:
             connection.socket.close(code=1001, message=b"the venue stops") for connection in self.connections
         ]
         await asyncio.gather(*closing, return_exceptions=True)
+        await self.watch.finish()
         if self.runner is not None:
             await self.runner.cleanup()
         self.venue.gate.close()
@@ -237,6 +241,7 @@ class VenueServer:
             await connection.serve()
         finally:
             self.connections.discard(connection)
+            self.watch.note_closed(connection.logins, self.connections)
         return socket
 
     async def handle_published(self, request: web.Request) -> web.StreamResponse:

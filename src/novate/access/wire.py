@@ -14,7 +14,7 @@ from novate.protocol.generated.codes import AccessCode
 
 MESSAGE_BYTES_MAX = 32_768
 INTEGER_MAX = (1 << 63) - 1
-BRACKETS_MAX = 256  # Bounds the depth of a message, whatever the interpreter's own limit is.
+BRACKETS_MAX = 512  # Bounds the depth of a message; a full mass quote opens 388.
 Parameters = TypeVar("Parameters", bound=msgspec.Struct)
 RequestId = (
     Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
