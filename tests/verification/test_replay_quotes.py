@@ -203,6 +203,18 @@ def test_a_window_that_is_over_is_forgotten(desk: Desk) -> None:
     assert [(LOW, SELL, 200, 12)] == desk.quotes()
 
 
+def test_a_window_ends_when_its_owner_meets_the_quote(desk: Desk) -> None:
+    """[MMP-2]: it is the next maker, although no account trades with itself [MATCH-5]."""
+    desk.quote((LOW, 0, 0, 200, 30))
+    group = desk.account(MAKER).groups[1]
+    take(desk, Side.BUY, 6, 200)
+    desk.place(MAKER, LOW, Side.BUY, 1, 200)
+    assert 6 == group.filled_lots
+    desk.time_ns += SECOND
+    desk.place(MAKER, LOW, Side.BUY, 1, 200)
+    assert ((0, 0), 24) == ((group.filled_lots, group.window_start_ns), desk.quotes()[0][3])
+
+
 def test_delta_and_vega_have_limits_of_their_own(desk: Desk) -> None:
     """[MMP-2] [MMP-3]: a sell of a call goes down in both; a limit reached exactly trips; 0 is no limit."""
     desk.tick()

@@ -52,6 +52,7 @@ def match_makers(state: State, taker: Order) -> CancelReason | None:
         if level is None:
             return None
         maker = next(iter(level.values()))
+        protection.reach(state, maker)
         if maker.account is taker.account:
             if taker.has(OrderFlag.CANCEL_MAKER) or taker.has(OrderFlag.CANCEL_BOTH):
                 cancel_order(state, maker, CancelReason.SELF_TRADE)

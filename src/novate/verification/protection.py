@@ -37,6 +37,15 @@ def end_window(state: State, account: Account, group: Group) -> None:
         state.dirty_accounts.add(account.number)
 
 
+def reach(state: State, maker: Order) -> None:
+    """End the window of a quote's group, if it is over, because the quote is the next maker [MMP-2].
+
+    Whether it will be filled, or belongs to the taker's own account, makes no difference.
+    """
+    if maker.group:
+        end_window(state, maker.account, maker.account.groups[maker.group])
+
+
 def end_windows(state: State) -> None:
     """End the windows that are over at a TICK [TICK-1]."""
     for account in state.accounts:
@@ -86,7 +95,6 @@ def count_fill(
     [MMP-3] says so. Without protection `wanted_lots` would have been filled.
     """
     counted = account.groups[group]
-    end_window(state, account, counted)
     if lots:
         assert state.time_ns is not None
         counted.window_start_ns = counted.window_start_ns or state.time_ns

@@ -77,11 +77,10 @@ def find_reference(state: State, instrument: Instrument, reference: int) -> int 
     if reference == TriggerReference.LAST:
         return instrument.last_ticks * instrument.tick_atoms or None
     market = state.markets[instrument.underlying]
-    if state.is_stale(market):
+    # The clause names both references in one sentence: without a mark there is no index to wait for either.
+    if state.is_stale(market) or instrument.mark_atoms == NO_MARK:
         return None
-    if reference == TriggerReference.INDEX:
-        return market.index_atoms
-    return None if instrument.mark_atoms == NO_MARK else instrument.mark_atoms
+    return market.index_atoms if reference == TriggerReference.INDEX else instrument.mark_atoms
 
 
 def fire_armed(state: State) -> None:
