@@ -6,7 +6,7 @@ scratch records, so that the law's leaves see one portfolio. Implements [MARGIN-
 
 from typing import Any
 
-from novate.execution.tables import NONE, Array, World
+from novate.execution.tables import NONE, World
 from novate.kernel import kernel_inner
 from novate.protocol.generated.codes import Side
 from novate.protocol.generated.constants import BASIS_COUNT, GROUP_COUNT, SCENARIO_COUNT
@@ -84,42 +84,36 @@ def refresh_group(w: World, account: int, number: int) -> None:
 
 
 @kernel_inner
+def add_group(w: World, account: int, number: int) -> None:
+    """Add what a group's quotes need to the gathered portfolio and effects. [MARGIN-13]"""
+    refresh_group(w, account, number)
+    group = w.groups[account, number - 1]
+    effects = w.group_effects[account, number - 1]
+    limit_lots, notional = compute_window_lots(group), group["notional_atoms"]
+    total = w.gathered[0]
+    total["open_cost_atoms"] += effects[OPEN_COST]
+    total["basis_worst_atoms"] -= effects[BASIS]
+    total["short_worst_atoms"] += min(limit_lots, group["open_sell_lots"]) * notional
+    total["gross_worst_atoms"] += min(limit_lots, group["open_lots"]) * notional
+    for s in range(SCENARIO_COUNT):
+        w.gathered_effects[s] += effects[s]
+
+
+@kernel_inner
 def gather_portfolio(w: World, account: int, underlying: int) -> Record:
-    """Return the portfolio with its groups of quotes counted in: the record itself if it has none open."""
+    """Return the portfolio with its groups of quotes counted in, and O with theirs in `gathered_effects`; if
+    no quote is open, the portfolio's own record, whose O is in `effects`.
+    """
     portfolio = w.portfolios[account, underlying]
     if portfolio["quote_lots"] == 0:
         return portfolio
     w.gathered[0] = w.portfolios[account, underlying]
-    total = w.gathered[0]
-    for g in range(GROUP_COUNT):
-        group = w.groups[account, g]
-        if group["underlying"] != underlying or group["open_lots"] == 0:
-            continue
-        refresh_group(w, account, g + 1)
-        limit_lots, notional = compute_window_lots(group), group["notional_atoms"]
-        total["open_cost_atoms"] += w.group_effects[account, g, OPEN_COST]
-        total["basis_worst_atoms"] -= w.group_effects[account, g, BASIS]
-        total["short_worst_atoms"] += min(limit_lots, group["open_sell_lots"]) * notional
-        total["gross_worst_atoms"] += min(limit_lots, group["open_lots"]) * notional
-    return total
-
-
-@kernel_inner
-def gather_effects(w: World, account: int, underlying: int) -> Array:
-    """Return O with the groups' O_g added: the vector itself if no quote is open. Call `gather_portfolio`
-    first.
-    """
-    plain: Array = w.effects[account, underlying]
-    if w.portfolios[account, underlying]["quote_lots"] == 0:
-        return plain
-    total = w.gathered_effects
     for s in range(SCENARIO_COUNT):
-        total[s] = plain[s]
+        w.gathered_effects[s] = w.effects[account, underlying, s]
     for g in range(GROUP_COUNT):
         if w.groups[account, g]["underlying"] == underlying and w.groups[account, g]["open_lots"] != 0:
-            for s in range(SCENARIO_COUNT):
-                total[s] += w.group_effects[account, g, s]
-    return total
+            add_group(w, account, g + 1)
+    return w.gathered[0]
 
 
 @kernel_inner

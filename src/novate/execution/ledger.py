@@ -6,7 +6,7 @@ costs the same whatever the account already has. Uses the law's leaves of margin
 
 from typing import Any
 
-from novate.execution.group_margin import change_quote_lots, gather_effects, gather_portfolio
+from novate.execution.group_margin import change_quote_lots, gather_portfolio
 from novate.execution.order_book import find_slot, put_slot, remove_entry
 from novate.execution.tables import NONE, World
 from novate.kernel import kernel, kernel_inner
@@ -209,12 +209,12 @@ def compute_account_initial(w: World, account: int, except_underlying: int) -> i
     total = 0
     for u in range(w.markets.shape[0]):
         if u != except_underlying and w.portfolios[account, u]["gross_lots"] > 0:
+            portfolio = gather_portfolio(w, account, u)
+            effects = w.effects[account, u]
+            if portfolio["quote_lots"] != 0:
+                effects = w.gathered_effects
             total += compute_initial_margin(
-                gather_portfolio(w, account, u),
-                w.pnl[account, u],
-                gather_effects(w, account, u),
-                w.markets[u]["confidence_e6"],
-                w.parameters[0],
+                portfolio, w.pnl[account, u], effects, w.markets[u]["confidence_e6"], w.parameters[0]
             )
     return total
 
@@ -237,10 +237,14 @@ def compute_initial_with_draft(w: World, order: Record) -> int:
     held, buys, sells = get_lots(w, find_position(w, account, number))
     series = max(instrument["series"], 0)  # A perpetual's basis rows are zero, any series' vectors will do.
     total = compute_account_initial(w, account, underlying)
+    portfolio = gather_portfolio(w, account, underlying)
+    effects = w.effects[account, underlying]
+    if portfolio["quote_lots"] != 0:
+        effects = w.gathered_effects
     return total + compute_initial_with_order(
-        gather_portfolio(w, account, underlying),
+        portfolio,
         w.pnl[account, underlying],
-        gather_effects(w, account, underlying),
+        effects,
         w.basis_held[account, series],
         w.basis_open[account, series],
         instrument,
@@ -270,10 +274,14 @@ def compute_surplus_if_filled(w: World, order: Record) -> int:
     limit_atoms = order["price_ticks"] * instrument["tick_atoms"]
     base = compute_order_base(direction, instrument["mark_atoms"], limit_atoms, instrument["taker_fee_atoms"])
     total = compute_account_initial(w, account, underlying)
+    portfolio = gather_portfolio(w, account, underlying)
+    effects = w.effects[account, underlying]
+    if portfolio["quote_lots"] != 0:
+        effects = w.gathered_effects
     total += compute_initial_if_filled(
-        gather_portfolio(w, account, underlying),
+        portfolio,
         w.pnl[account, underlying],
-        gather_effects(w, account, underlying),
+        effects,
         w.basis_held[account, series],
         w.basis_open[account, series],
         instrument,
