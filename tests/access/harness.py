@@ -91,7 +91,13 @@ def make_genesis(**limits: int) -> Genesis:
                 "option_maker_e6": 100,
                 "futures_taker_e6": 300,
                 "futures_maker_e6": 100,
-            }
+            },
+            {
+                "option_taker_e6": 200,
+                "option_maker_e6": 0,
+                "futures_taker_e6": 200,
+                "futures_maker_e6": -50,
+            },
         ],
     }
     return parse_genesis(encode_genesis(document))

@@ -40,8 +40,15 @@ NAMES = Names(lambda number: "BTC_USDC-27MAR26-80000-C", lambda number: "BTC")
 SIGNED_KINDS = list(STRUCT_TYPE)
 ACCOUNT = KeySigner(MAKER).address
 VALUES = {
-    **{"side": 1, "time_in_force": 2, "instrument_kind": 0, "svi_rho_x48": -(1 << 46), "svi_m_x48": -5},
-    **{"flags": 22, "reference": 2, "condition": 1, "cancel_on_disconnect": 1},
+    "side": 1,
+    "time_in_force": 2,
+    "instrument_kind": 0,
+    "svi_rho_x48": -(1 << 46),
+    "svi_m_x48": -5,
+    "flags": 22,
+    "reference": 2,
+    "condition": 1,
+    "cancel_on_disconnect": 1,
 }
 ITEM_NAMES = ("instrument", "bidTicks", "bidLots", "askTicks", "askLots")
 

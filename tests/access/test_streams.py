@@ -168,7 +168,7 @@ def test_edits_withdrawals_and_typed_errors(tmp_path: Path) -> None:
             async with venue.make_client(PAUPER) as pauper:
                 with pytest.raises(InsufficientMargin):
                     await pauper.buy(PERPETUAL, 1, 50_000)
-                with pytest.raises(ValueError, match="multiple of 2.5"):
+                with pytest.raises(ValueError, match=r"multiple of 2\.5"):
                     await pauper.buy(PERPETUAL, 1, 50_001)
             async with venue.make_client(STRANGER) as stranger:
                 with pytest.raises(VenueError) as refusal:
