@@ -131,18 +131,25 @@ def find_tick_above(w: World, book: int, ticks: int) -> int:
     return (word << 6) + count_trailing_zeros(w.bitmap_low[book, word])
 
 
+@kernel_inline
+def mask_up_to(bit: int) -> int:
+    """Return a word with the bits 0 to `bit` set."""
+    # In plain Python -2 << 63 would not fit a word.
+    return -1 if bit == 63 else ~(-2 << bit)
+
+
 @kernel
 def find_tick_below(w: World, book: int, ticks: int) -> int:
     """Return the highest occupied price <= ticks, or NONE."""
     word = ticks >> 6
-    bits = w.bitmap_low[book, word] & ~(-2 << (ticks & 63))
+    bits = w.bitmap_low[book, word] & mask_up_to(ticks & 63)
     if bits != 0:
         return (word << 6) + 63 - count_leading_zeros(bits)
     word -= 1
     if word < 0:
         return NONE
     group = word >> 6
-    bits = w.bitmap_high[book, group] & ~(-2 << (word & 63))
+    bits = w.bitmap_high[book, group] & mask_up_to(word & 63)
     if bits == 0:
         if group == 0:
             return NONE
