@@ -60,8 +60,12 @@ def exposures(model: Model, account: Account) -> list[list[Exposure]]:
     for number in sorted(account.positions.keys() | levels.keys()):
         instrument, position = model.instruments[number], account.positions.get(number)
         mine = levels.get(number, [])
-        buys = sum([lots for side, _, lots in mine if side == BUY])
-        sells = sum([lots for side, _, lots in mine if side == SELL])
+        buys = sells = 0
+        for side, _, lots in mine:
+            if side == BUY:
+                buys += lots
+            else:
+                sells += lots
         held, cost = (position.lots, position.cost_atoms) if position else (0, 0)
         found[instrument.underlying].append(Exposure(instrument, held, cost, buys, sells, mine))
     return found
@@ -121,16 +125,18 @@ def filled_scan(found: list[Exposure]) -> list[int]:
 
 def _basis(found: list[Exposure], with_orders: bool) -> int:
     """[MARGIN-6]: the worse of two forward shifts, per series."""
-    shifts: dict[int, list[int]] = defaultdict(lambda: [0] * LIMITS["BASIS_COUNT"])
+    shifts: dict[int, tuple[int, int]] = {}
     for instrument, held, _, buys, sells, _ in found:
         if instrument.kind == PERPETUAL:
             continue
-        sums = shifts[instrument.series]
-        for j, profit in enumerate(instrument.basis):
-            sums[j] += held * profit
-            if with_orders:
-                sums[j] += buys * profit if profit < 0 else -sells * profit
-    return sum([max(0, -min(sums)) for sums in shifts.values()])
+        down, up = shifts.get(instrument.series, (0, 0))
+        profit_down, profit_up = instrument.basis
+        down, up = down + held * profit_down, up + held * profit_up
+        if with_orders and (buys or sells):
+            down += buys * min(0, profit_down) + sells * min(0, -profit_down)
+            up += buys * min(0, profit_up) + sells * min(0, -profit_up)
+        shifts[instrument.series] = down, up
+    return sum([max(0, -down, -up) for down, up in shifts.values()])
 
 
 class GroupRisk(NamedTuple):
