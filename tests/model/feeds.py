@@ -11,7 +11,11 @@ from .world import DAY, INT64_MAX, INT64_MIN, MINUTE, OPERATOR, SECOND, START_AT
 
 Commands = Iterator[Command]
 ONE = 1 << 48
-TERMS_DAYS = (0.08, 1.0, 7.0, 30.0, 180.0)
+TERMS_DAYS = {
+    "main": (0.08, 1.0, 7.0, 30.0, 180.0),
+    "crowd": (0.08, 1.0, 7.0, 30.0),
+    "tiny": (7.0, 30.0, 180.0),
+}
 SERIES_PER_UNDERLYING = {"main": 3, "crowd": 2, "tiny": 2}
 OPTIONS_PER_SERIES = {"main": (5, 1), "crowd": (3, 1), "tiny": (2, 2)}
 
@@ -225,7 +229,7 @@ def list_missing(world: World) -> Commands:
         near = [n for n in _unexpired(world) if model.series[n].expiry_ns < world.now + 400 * DAY]
         mine = [n for n in near if model.series[n].underlying == underlying]
         for _ in range(SERIES_PER_UNDERLYING[world.profile] - len(mine)):
-            expiry = world.expiry_in(rng.choice(TERMS_DAYS) * rng.uniform(0.8, 1.2))
+            expiry = world.expiry_in(rng.choice(TERMS_DAYS[world.profile]) * rng.uniform(0.8, 1.2))
             count = OPTIONS_PER_SERIES[world.profile][underlying]
             strikes = [world.strike_near(underlying) for _ in range(count)]
             listings = [(world.option_kind(), strike) for strike in strikes]

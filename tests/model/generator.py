@@ -18,7 +18,8 @@ from .world import World, genesis
 __all__ = ["genesis", "iter_commands", "iter_world"]
 
 REFRESH_EVERY = 700
-EXPIRE_EVERY = 6_000
+EXPIRE_FIRST = 2_500
+EXPIRE_EVERY = {"main": 6_000, "crowd": 6_000, "tiny": 15_000}
 CROWD_EVERY = 400_000
 CROWD_AT = {"main": 30_000, "crowd": 2_500}
 
@@ -61,7 +62,9 @@ def _schedule(world: World) -> Iterator[Command]:
     if world.profile == "tiny":
         weights[actions.index(trading.cancel_all)] *= 7
         weights[actions.index(trading.cancel)] *= 2
-    refreshed = expired = world.sequence
+        weights[actions.index(feeds.stray_listing)] *= 3
+    refreshed = world.sequence
+    expire_at = EXPIRE_FIRST
     crowd_at = CROWD_AT.get(world.profile)
     while True:
         world.pass_time(world.rng.randrange(1, 20_000_000) if world.chance(90) else 0)
@@ -70,8 +73,8 @@ def _schedule(world: World) -> Iterator[Command]:
             yield from feeds.refresh(world)
             yield from crowding.crowd(world)
             yield from crowding.crowd_waiting(world)
-        if world.sequence - expired >= EXPIRE_EVERY:
-            expired = world.sequence
+        if world.sequence >= expire_at:
+            expire_at += EXPIRE_EVERY[world.profile]
             yield from feeds.expire_nearest(world)
         if world.sequence - refreshed >= REFRESH_EVERY:
             refreshed = world.sequence

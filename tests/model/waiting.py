@@ -111,7 +111,8 @@ def _fire(model: Model, waiting: Waiting) -> None:
         require(not late, "ORDER_INVALID")
         orders.judge(model, model.accounts[number], order, replaced=False)
     except Rejected as refusal:
-        waiting.lots = order.lots  # "All later steps see the smaller size" ([ORDER-3]); the price is as given.
+        # A reduce-only order's later steps see the smaller size ([ORDER-3]); the price is as given.
+        waiting.lots = order.lots
         end_order(model, waiting, "TRIGGER_REJECTED", refusal.code)
         return
     matching.match_and_rest(model, order)

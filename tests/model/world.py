@@ -36,7 +36,7 @@ ROOMY = {
 LIMITS_BY_PROFILE = {
     "main": ROOMY,
     "crowd": ROOMY,
-    "tiny": {"accounts": 5, "orders": 60, "positions": 50, "instruments": 17, "series": 5, "triggers": 9},
+    "tiny": {"accounts": 5, "orders": 70, "positions": 58, "instruments": 17, "series": 6, "triggers": 9},
 }
 ORACLES_BY_PROFILE = {"main": (3, 2), "crowd": (4, 2), "tiny": (5, 3)}
 PARAMETERS = {
