@@ -36,6 +36,18 @@ def test_quote_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "cancelled 2 orders" in capsys.readouterr().out
 
 
+def test_mass_quote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The market-making example quotes what has a mark and leaves nothing behind."""
+
+    async def scenario() -> None:
+        async with run_venue(tmp_path) as venue:
+            await load("mass_quote").main(venue.url, MAKER)
+            assert {} == venue.server.venue.ledger.open_orders
+
+    asyncio.run(scenario())
+    assert "cancelled 2 quotes" in capsys.readouterr().out
+
+
 def test_read_ticker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The reading example prints the mark and then each change of it."""
 

@@ -67,7 +67,7 @@ def test_demo_runs_and_verifies(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     report = run_demo(tmp_path, "--seconds", "3", "--takers", "12", "--data", str(folder))
     check_report(report)
-    assert 146 == report["instruments"]
+    assert 154 == report["instruments"]
     verdict = run_program("verify", str(folder), "--json")
     assert 0 == verdict.returncode, verdict.stdout + verdict.stderr
     assert json.loads(verdict.stdout)["ok"]

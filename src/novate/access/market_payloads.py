@@ -219,7 +219,7 @@ class MarketPayloads:
             payload["delivery_price"] = payload["settlement_price"]
         if instrument.kind == InstrumentKind.PERPETUAL:
             rate = now.funding_rate_e9 / E9
-            return payload | {"current_funding": rate, "funding_8h": rate, "interest_value": rate * 100}
+            return payload | {"current_funding": rate, "funding_8h": rate, "interest_value": 0.0}
         if instrument.kind == InstrumentKind.FUTURE:
             return payload
         return payload | self.describe_option_analytics(instrument, payload)

@@ -17,6 +17,7 @@ from novate.access.client import NovateClient
 
 LATENCIES_KEPT_MAX = 1_000_000
 ORDER_METHODS = frozenset({"private/buy", "private/sell", "private/edit"})
+QUOTE_METHOD = "private/mass_quote"
 ACCEPTED = "ok"
 
 
@@ -74,6 +75,8 @@ class AckLedger:
         self.fill_count += len(result.get("trades", ()))
         if method in ORDER_METHODS and ack.reason == ACCEPTED:
             self.order_count += 1
+        elif method == QUOTE_METHOD:
+            self.order_count += len(result.get("orders", ()))
 
     def compute_latency_ms(self, *shares: float) -> list[float]:
         """Return the latencies below which these shares of replies came, in milliseconds; zeros without

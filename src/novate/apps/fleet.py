@@ -89,7 +89,7 @@ class TraderFleet:
             client.clock_ns = lambda: self.clock_ns() + self.ahead_ns
 
     async def choose_names(self) -> list[str]:
-        """Return the names in focus: perpetuals, and of each expiry the strikes nearest to the index."""
+        """Return the names in focus: perpetuals, futures, of each expiry the strikes nearest the index."""
         client = self.clients[0]
         rows = await client.call("public/get_instruments", {"currency": "any"})
         indexes = {}

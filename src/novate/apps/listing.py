@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 from coincurve import PrivateKey
@@ -42,6 +43,8 @@ def list_terms(plan: MarketPlan) -> Iterator[InstrumentTerms]:
             for option in series.options:
                 kind = InstrumentKind.CALL if option.is_call else InstrumentKind.PUT
                 yield InstrumentTerms(number, kind, option.strike_atoms, series.expiry_ns)
+            if underlying.has_futures:
+                yield InstrumentTerms(number, InstrumentKind.FUTURE, 0, series.expiry_ns)
     for number, underlying in enumerate(plan.underlyings):
         if underlying.has_perpetual:
             yield InstrumentTerms(number, InstrumentKind.PERPETUAL, 0, 0)
@@ -111,5 +114,5 @@ def resume_market(venue: Venue, plan: MarketPlan) -> MarketPlan:
     for number, underlying in enumerate(plan.underlyings):
         index_atoms = views.read_underlying(venue.engine, number).index_atoms or underlying.index_atoms
         series = read_series(venue, number, underlying)
-        underlyings.append(UnderlyingPlan(underlying.name, index_atoms, series, underlying.has_perpetual))
+        underlyings.append(replace(underlying, index_atoms=index_atoms, series=series))
     return MarketPlan(venue.clock.time_ns(), tuple(underlyings), plan.source, plan.fit)

@@ -78,12 +78,20 @@ class SeriesPlan:
 
 @dataclass(frozen=True)
 class UnderlyingPlan:
-    """One underlying: its first index, its expiries in order, and whether it has a perpetual."""
+    """One underlying: its first index, its expiries in order, whether it has a perpetual, and whether each
+    expiry has a future.
+    """
 
     name: str
     index_atoms: int
     series: tuple[SeriesPlan, ...]
     has_perpetual: bool
+    has_futures: bool = False
+
+    @property
+    def linear_count(self) -> int:
+        """How many perpetuals and futures are listed."""
+        return self.has_perpetual + (len(self.series) if self.has_futures else 0)
 
 
 @dataclass(frozen=True)
@@ -102,8 +110,8 @@ class MarketPlan:
 
     @property
     def instrument_count(self) -> int:
-        """How many instruments are listed, perpetuals included."""
-        return self.option_count + sum(underlying.has_perpetual for underlying in self.underlyings)
+        """How many instruments are listed, perpetuals and futures included."""
+        return self.option_count + sum(underlying.linear_count for underlying in self.underlyings)
 
     @property
     def series_count(self) -> int:
@@ -210,14 +218,16 @@ def plan_builtin_series(row: dict[str, Any], index: float, base_time_ns: int, ne
 
 
 def plan_builtin(base_time_ns: int) -> MarketPlan:
-    """Return the built-in market as seen at a time: four expiries and a perpetual for each of BTC and ETH."""
+    """Return the built-in market as seen at a time: for each of BTC and ETH a perpetual, and four expiries
+    of options with a future each.
+    """
     underlyings = []
     for row in read_builtin()["underlyings"]:
         series: list[SeriesPlan] = []
         for each in row["series"]:
             near = series[-1].svi if series else None
             series.append(plan_builtin_series(each, row["index"], base_time_ns, near))
-        underlyings.append(UnderlyingPlan(row["name"], round(row["index"] * E6), tuple(series), True))
+        underlyings.append(UnderlyingPlan(row["name"], round(row["index"] * E6), tuple(series), True, True))
     return MarketPlan(base_time_ns, tuple(underlyings), "built-in figures of 2026-08-19")
 
 

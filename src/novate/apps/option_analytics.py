@@ -3,14 +3,15 @@
 import math
 
 from novate.analytics import black76
+from novate.analytics.greeks import compute_option_greeks
 
 
 def compute_greeks(
     forward: float, strike: float, volatility: float, years: float, is_call: bool
 ) -> dict[str, float]:
-    """Return delta, gamma, vega per 0.01, theta per day and rho per 0.01 of one option, by name."""
-    greeks = black76.compute_greeks(0 if is_call else 1, forward, strike, years, volatility)
-    return {name: float(getattr(greeks, name)) for name in ("delta", "gamma", "vega", "theta", "rho")}
+    """Return delta, gamma, vega, theta, rho, vanna, volga and charm of one option: per 0.01, per day."""
+    greeks = compute_option_greeks(0 if is_call else 1, forward, strike, years, volatility)
+    return {name: float(value) for name, value in greeks.quote().items()}
 
 
 def compute_implied_volatility(

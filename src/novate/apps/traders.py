@@ -21,6 +21,10 @@ MAKER_INSTRUMENTS = 6
 MAKER_LOTS = (5, 40)
 MAKER_SPREAD = 0.012
 MAKER_LOTS_HELD_MAX = 400
+# Protection of a maker's options, one group for each underlying, in seconds of the venue's time.
+MMP_INTERVAL_S = 60
+MMP_FROZEN_S = 30
+MMP_LOTS_MAX = 120
 TICKER_EVERY_STEPS = 8
 ROTATE_EVERY_STEPS = 40
 TAKER_INSTRUMENTS = 8
@@ -92,10 +96,15 @@ class Agent:
 
 
 class Quote:
-    """A maker's two orders in one instrument, and the mark, delta and index that they came from."""
+    """A maker's two sides in one instrument, and the mark, delta and index that they came from.
+
+    Options are quoted under protection, many in one message; `orders` are those of a perpetual or future.
+    """
 
     def __init__(self, instrument: ClientInstrument) -> None:
         self.instrument = instrument
+        self.base = instrument.name.split("_")[0]
+        self.is_option = instrument.name.endswith(("-C", "-P"))
         self.orders: dict[str, str] = {}
         self.ticks: dict[str, int] = {}
         self.mark = 0.0
@@ -119,14 +128,26 @@ class Maker(Agent):
         super().__init__(client, names, seed, pace_s)
         self.quotes: list[Quote] = []
         self.indexes: dict[str, float] = {}
+        self.groups: dict[str, int] = {}
 
     async def prepare(self) -> None:
-        """Subscribe to the indexes and to the maker's own trades, and choose the first instruments."""
+        """Subscribe to the indexes and to the maker's own trades, set up protection, and choose the first
+        instruments.
+        """
         await self.client.subscribe("user.trades.any.any.raw", self.receive_trades)
         for base in sorted({name.split("_")[0] for name in self.names}):
             await self.client.subscribe(f"deribit_price_index.{base.lower()}_usdc", self.receive_index)
+            await self.protect(base)
         chosen = self.random.sample(self.names, min(MAKER_INSTRUMENTS, len(self.names)))
         self.quotes = [Quote(self.client.find_instrument(name)) for name in chosen]
+
+    async def protect(self, base: str) -> None:
+        """Give the options of an underlying a group; a group that is left from before keeps its figures."""
+        group = self.groups[base] = len(self.groups) + 1
+        limit = write_amount(self.client.find_option(base), MMP_LOTS_MAX)
+        await self.attempt(
+            self.client.set_mmp(f"{base.lower()}_usdc", group, MMP_INTERVAL_S, MMP_FROZEN_S, limit)
+        )
 
     def receive_trades(self, data: Any) -> None:
         """Note the maker's own trades."""
@@ -145,15 +166,50 @@ class Maker(Agent):
         name = quote.instrument.name
         if quote.mark <= 0.0 or number // len(self.quotes) % TICKER_EVERY_STEPS == 0:
             quote.read_ticker(await self.client.call("public/ticker", {"instrument_name": name}))
-        if quote.mark > 0.0:
-            fair = quote.estimate_mark(self.indexes.get(name.split("_")[0], quote.index))
-            await asyncio.gather(*(self.renew(quote, side, max(fair, 0.0)) for side in ("buy", "sell")))
+        if quote.is_option:
+            await self.renew_options(quote.base)
+        elif quote.mark > 0.0:
+            fair = self.estimate_fair(quote)
+            await asyncio.gather(*(self.renew(quote, side, fair) for side in ("buy", "sell")))
+
+    def estimate_fair(self, quote: Quote) -> float:
+        """Return an instrument's fair value at the index as it is now."""
+        return max(0.0, quote.estimate_mark(self.indexes.get(quote.base, quote.index)))
+
+    async def renew_options(self, base: str) -> None:
+        """Quote every option of an underlying that the maker has chosen, in one message."""
+        quotes = [quote for quote in self.quotes if quote.is_option and quote.base == base and quote.mark > 0]
+        rows = [
+            (quote.instrument.name, self.choose_side(quote, "buy"), self.choose_side(quote, "sell"))
+            for quote in quotes
+        ]
+        if rows:
+            await self.attempt(self.client.mass_quote(self.groups[base], rows))
+
+    def choose_side(self, quote: Quote, side: str) -> tuple[Decimal, Decimal] | None:
+        """Return price and amount of one side, or None where the maker holds enough."""
+        ticks = self.choose_ticks(quote, side, self.estimate_fair(quote))
+        if not 1 <= ticks <= PRICE_TICKS_MAX or self.holds_enough(quote, side):
+            return None
+        return write_price(quote.instrument, ticks), self.draw_amount(quote)
+
+    def holds_enough(self, quote: Quote, side: str) -> bool:
+        """Whether the maker wants no more of one side."""
+        held = self.held_lots.get(quote.instrument.name, 0)
+        return (held if side == "buy" else -held) > MAKER_LOTS_HELD_MAX
+
+    def draw_amount(self, quote: Quote) -> Decimal:
+        """Return the amount of one side."""
+        return write_amount(quote.instrument, self.random.randint(*MAKER_LOTS))
 
     async def rotate(self) -> None:
         """Leave one instrument, cancelling what rests there, and begin another."""
         place = self.random.randrange(len(self.quotes))
         old = self.quotes[place]
-        if old.orders:
+        if old.is_option:
+            nothing = (old.instrument.name, None, None)
+            await self.attempt(self.client.mass_quote(self.groups[old.base], [nothing]))
+        elif old.orders:
             await self.attempt(self.client.cancel_all(old.instrument.name))
         quoted = {quote.instrument.name for quote in self.quotes}
         fresh = [name for name in self.names if name not in quoted]
@@ -162,8 +218,7 @@ class Maker(Agent):
 
     def choose_ticks(self, quote: Quote, side: str, fair: float) -> int:
         """Return the price of one side: away from the fair value, leaning against what the maker holds."""
-        is_option = not quote.instrument.name.endswith("PERPETUAL")
-        half = fair * MAKER_SPREAD * self.random.uniform(0.3, 1.0) if is_option else fair * 0.0004
+        half = fair * MAKER_SPREAD * self.random.uniform(0.3, 1.0) if quote.is_option else fair * 0.0004
         lean = -half * self.held_lots.get(quote.instrument.name, 0) / MAKER_LOTS_HELD_MAX
         ticks = count_ticks(quote.instrument, fair + lean + (-half if side == "buy" else half))
         return int(ticks) if side == "buy" else int(ticks) + 1
@@ -171,10 +226,9 @@ class Maker(Agent):
     async def renew(self, quote: Quote, side: str, fair: float) -> None:
         """Place or move one order; an order that was filled is placed anew at the next step."""
         ticks = self.choose_ticks(quote, side, fair)
-        held = self.held_lots.get(quote.instrument.name, 0)
-        if not 1 <= ticks <= PRICE_TICKS_MAX or (held if side == "buy" else -held) > MAKER_LOTS_HELD_MAX:
+        if not 1 <= ticks <= PRICE_TICKS_MAX or self.holds_enough(quote, side):
             return
-        amount = write_amount(quote.instrument, self.random.randint(*MAKER_LOTS))
+        amount = self.draw_amount(quote)
         price = write_price(quote.instrument, ticks)
         name, order_id = quote.instrument.name, quote.orders.get(side)
         if order_id is None:

@@ -9,6 +9,7 @@ from novate.execution.recovery import Recovered
 from novate.execution.sealing import OpenBatch, SealedBatch
 from novate.execution.sequencer import Outcome, VenueBusy
 from novate.execution.snapshot import Capture, capture_state, store_capture
+from novate.execution.tables import Array
 from novate.protocol.command import make_command
 from novate.protocol.generated.codes import Code, CommandKind
 from novate.protocol.header import BatchHeader
@@ -147,13 +148,34 @@ class BatchPoster:
             await self.store(capture, self.sealer.previous_root)
 
 
+def is_timer_due(venue: "Venue", time_ns: int) -> bool:
+    """Whether a dead-man timer or an order's date has passed."""
+    world = venue.engine.world
+    house = world.house[0]
+    timers = (
+        world.accounts["dead_man_ns"][: int(house["account_count"])],
+        live_dates(world.orders[: int(house["order_high"])]),
+        live_dates(world.waiting[: int(house["waiting_high"])]),
+    )
+    return any(bool(((times > 0) & (times <= time_ns)).any()) for times in timers)
+
+
+def live_dates(orders: Array) -> Array:
+    """Return the dates of the orders that are there; a free slot keeps what its last order had."""
+    dates: Array = orders["valid_until_ns"] * (orders["order_id"] > 0)
+    return dates
+
+
 def is_tick_due(venue: "Venue") -> bool:
-    """Whether a mark update or an expiry waits."""
+    """Whether a mark update, an expiry or a timer waits."""
     world = venue.engine.world
     if bool((world.markets["dirty"] != 0).any()):
         return True
+    time_ns = venue.clock.time_ns()
     series = world.series[: int(world.house["series_count"][0])]
-    return bool(((series["expired"] == 0) & (series["expiry_ns"] <= venue.clock.time_ns())).any())
+    if bool(((series["expired"] == 0) & (series["expiry_ns"] <= time_ns)).any()):
+        return True
+    return is_timer_due(venue, time_ns)
 
 
 async def run_ticks(venue: "Venue") -> None:
