@@ -64,6 +64,7 @@ def make_genesis(**limits: int) -> Genesis:
                 "perpetual_lots_per_unit": 1000,
                 "perpetual_tick_atoms": 2_500,
                 "funding_impact_lots": 100,
+                "slice_notional_atoms": 50_000_000_000,
             }
         ],
         "limits": sizes | limits,
@@ -84,6 +85,11 @@ def make_genesis(**limits: int) -> Genesis:
             "insurance_share_e6": 200_000,
             "funding_cap_e9": 5_000_000,
             "funding_deadband_e9": 250_000,
+            "warning_e6": 1_200_000,
+            "liquidation_fee_e6": 5_000,
+            "slice_tick_count": 5,
+            "auction_tick_count": 10,
+            "auction_step_e6": 50_000,
         },
         "fee_tiers": [
             {

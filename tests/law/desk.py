@@ -51,6 +51,11 @@ PARAMETERS = {
     "insurance_share_e6": 250_000,
     "funding_cap_e9": 5_000_000,
     "funding_deadband_e9": 250_000,
+    "warning_e6": 1_200_000,
+    "liquidation_fee_e6": 5_000,
+    "slice_tick_count": 5,
+    "auction_tick_count": 10,
+    "auction_step_e6": 50_000,
 }
 FEE_NAMES = ("option_taker_e6", "option_maker_e6", "futures_taker_e6", "futures_maker_e6")
 FEE_TIERS = [dict(zip(FEE_NAMES, row, strict=True)) for row in ((300, 100, 300, 100), (200, 50, 200, -50))]
@@ -70,8 +75,8 @@ def find_address(actor: str) -> bytes:
 def make_genesis(**limits: int) -> Genesis:
     """A venue of BTC, and of ETH at about one dollar, so that a great many lots of it weigh little."""
     units = {
-        "BTC": (1_000_000 * USDC, 100, 50_000, 1000, 2_500, 100),
-        "ETH": (1_000 * USDC, 10, 1_000, 100, 1_000, 100),
+        "BTC": (1_000_000 * USDC, 100, 50_000, 1000, 2_500, 100, 1_000 * USDC),
+        "ETH": (1_000 * USDC, 10, 1_000, 100, 1_000, 100, 1_000 * USDC),
     }
     names = (
         "index_atoms_max",
@@ -80,6 +85,7 @@ def make_genesis(**limits: int) -> Genesis:
         "perpetual_lots_per_unit",
         "perpetual_tick_atoms",
         "funding_impact_lots",
+        "slice_notional_atoms",
     )
     sizes = {"accounts": 4, "orders": 4100, "positions": 64, "instruments": 7, "series": 2, "triggers": 3}
     document = {

@@ -54,6 +54,11 @@ PARAMETERS = {
     "insurance_share_e6": 250_000,
     "funding_cap_e9": 5_000_000,
     "funding_deadband_e9": 100_000,
+    "warning_e6": 1_200_000,
+    "liquidation_fee_e6": 5_000,
+    "slice_tick_count": 5,
+    "auction_tick_count": 10,
+    "auction_step_e6": 50_000,
 }
 BANDS_BY_PROFILE = {"main": (60_000, 30_000), "crowd": (10**9, 10**9), "tiny": (250_000, 100_000)}
 TIERS = (
@@ -67,8 +72,8 @@ def genesis(profile: str) -> dict[str, Any]:
     """A genesis file ([GENESIS-1]) of the profile."""
     oracles, quorum = ORACLES_BY_PROFILE[profile]
     units = (
-        ("BTC", 1_000_000_000_000, 100, 50_000, 1000, 2_500, 40),
-        ("ETH", 150_000_000_000, 10, 20_000, 100, 1_000, 20),
+        ("BTC", 1_000_000_000_000, 100, 50_000, 1000, 2_500, 40, 40_000_000_000),
+        ("ETH", 150_000_000_000, 10, 20_000, 100, 1_000, 20, 9_000_000_000),
     )
     names = (
         "name",
@@ -78,6 +83,7 @@ def genesis(profile: str) -> dict[str, Any]:
         "perpetual_lots_per_unit",
         "perpetual_tick_atoms",
         "funding_impact_lots",
+        "slice_notional_atoms",
     )
     rates = ("option_taker_e6", "option_maker_e6", "futures_taker_e6", "futures_maker_e6")
     option_band, futures_band = BANDS_BY_PROFILE[profile]

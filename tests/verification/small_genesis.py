@@ -26,7 +26,7 @@ FEE_TIERS = ((300, 100, 500, 0), (250, 50, 300, -100))
 @cache
 def make_genesis(oracle_secret: bytes = b"") -> Genesis:
     """The venue's genesis; a secret given replaces the last oracle."""
-    rows = (("BTC", 10**12, 100, 50_000, 1000, 2_500, 100), ("ETH", 150 * 10**9, 10, 20_000, 100, 1_000, 100))
+    rows = (("BTC", 10**12, 100, 50_000, 1000, 2_500, 100, 10**9), ("ETH", 150 * 10**9, 10, 20_000, 100, 1_000, 100, 10**9))
     operator = compute_address(OPERATOR.public_key)
     oracles = [compute_address(key.public_key) for key in ORACLES]
     if oracle_secret:
@@ -66,6 +66,11 @@ def make_genesis(oracle_secret: bytes = b"") -> Genesis:
             "insurance_share_e6": 200_000,
             "funding_cap_e9": 5_000_000,
             "funding_deadband_e9": 50_000,
+            "warning_e6": 1_200_000,
+            "liquidation_fee_e6": 5_000,
+            "slice_tick_count": 5,
+            "auction_tick_count": 10,
+            "auction_step_e6": 50_000,
         },
     }
     return parse_genesis(encode_genesis(document))

@@ -40,6 +40,7 @@ UNDERLYING_ROWS: dict[str, dict[str, Any]] = {
         "perpetual_lots_per_unit": 1_000,
         "perpetual_tick_atoms": 2_500,
         "funding_impact_lots": 100,
+        "slice_notional_atoms": 120_000 * E6,
     },
     "ETH": {
         "name": "ETH",
@@ -49,6 +50,7 @@ UNDERLYING_ROWS: dict[str, dict[str, Any]] = {
         "perpetual_lots_per_unit": 100,
         "perpetual_tick_atoms": 1_000,
         "funding_impact_lots": 200,
+        "slice_notional_atoms": 50_000 * E6,
     },
 }
 

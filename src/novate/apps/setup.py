@@ -24,6 +24,11 @@ MARGIN_PARAMETERS = {
     "insurance_share_e6": 200_000,
     "funding_cap_e9": 5_000_000,
     "funding_deadband_e9": 250_000,
+    "warning_e6": 1_200_000,
+    "liquidation_fee_e6": 5_000,
+    "slice_tick_count": 5,
+    "auction_tick_count": 10,
+    "auction_step_e6": 50_000,
 }
 # By tier: everybody begins in the first; the operator signs who is in another.
 FEE_TIERS = [

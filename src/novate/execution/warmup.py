@@ -34,8 +34,10 @@ def make_small_genesis() -> bytes:
         "perpetual_lots_per_unit": 10,
         "perpetual_tick_atoms": 1000,
         "funding_impact_lots": 1,
+        "slice_notional_atoms": 1000,
     }
     parameters = {name: HOUR_NS if "_ns" in name else 1000 for name in PARAMETER_NAMES}
+    parameters["warning_e6"] = E6
     limits = {"accounts": 4, "orders": 16, "positions": 16, "instruments": 4, "series": 4, "triggers": 4}
     document = {
         "version": 1,

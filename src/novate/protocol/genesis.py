@@ -30,12 +30,19 @@ PARAMETER_NAMES = (
     "insurance_share_e6",
     "funding_cap_e9",
     "funding_deadband_e9",
+    "warning_e6",
+    "liquidation_fee_e6",
+    "slice_tick_count",
+    "auction_tick_count",
+    "auction_step_e6",
 )
 FEE_NAMES = ("option_taker_e6", "option_maker_e6", "futures_taker_e6", "futures_maker_e6")
 FEE_TIERS_MAX = 8
 FEE_E6_MAX = 100_000
 BAND_E6_MAX = 10**9
 FUNDING_CAP_E9_MAX = 50_000_000
+WARNING_E6_MAX = 10**7
+TICK_COUNT_MAX = 10**6
 LIMIT_NAMES = ("accounts", "orders", "positions", "instruments", "series", "triggers")
 UNDERLYING_NAMES = (
     "index_atoms_max",
@@ -44,6 +51,7 @@ UNDERLYING_NAMES = (
     "perpetual_lots_per_unit",
     "perpetual_tick_atoms",
     "funding_impact_lots",
+    "slice_notional_atoms",
 )
 DOCUMENT_NAMES = (
     "version",
@@ -83,6 +91,7 @@ class Underlying(NamedTuple):
     perpetual_lots_per_unit: int
     perpetual_tick_atoms: int
     funding_impact_lots: int
+    slice_notional_atoms: int
 
 
 class Genesis(NamedTuple):
@@ -169,6 +178,7 @@ def check_parameters(parameters: dict[str, int]) -> None:
     for name in PARAMETER_NAMES:
         if name.endswith("_e6"):
             bound = BAND_E6_MAX if name.endswith("_band_e6") else constants.E6
+            bound = WARNING_E6_MAX if name == "warning_e6" else bound
             require(parameters[name] <= bound, f"{name} must not exceed {bound}")
     require(1 <= parameters["basis_shift_e6"] < constants.E6, "basis_shift_e6 must be between 0 and 1000000")
     for name in ("option_band_e6", "futures_band_e6"):
@@ -176,6 +186,19 @@ def check_parameters(parameters: dict[str, int]) -> None:
     cap = parameters["funding_cap_e9"]
     require(cap <= FUNDING_CAP_E9_MAX, f"funding_cap_e9 must not exceed {FUNDING_CAP_E9_MAX}")
     require(parameters["funding_deadband_e9"] <= cap, "funding_deadband_e9 must not exceed the cap")
+    check_liquidation(parameters)
+
+
+def check_liquidation(parameters: dict[str, int]) -> None:
+    """Check the ranges of the liquidation parameters. [GENESIS-1]"""
+    require(parameters["warning_e6"] >= constants.E6, "warning_e6 must be at least 1000000")
+    require(parameters["liquidation_fee_e6"] <= FEE_E6_MAX, f"liquidation_fee_e6 must not exceed {FEE_E6_MAX}")
+    require(parameters["auction_step_e6"] >= 1, "auction_step_e6 must be at least 1")
+    for name in ("slice_tick_count", "auction_tick_count"):
+        require(1 <= parameters[name] <= TICK_COUNT_MAX, f"{name} must be from 1 to {TICK_COUNT_MAX}")
+    for kind in ("futures", "short"):
+        held, initial = parameters[f"{kind}_maintenance_e6"], parameters[f"{kind}_initial_e6"]
+        require(held <= initial, f"{kind}_maintenance_e6 must not exceed {kind}_initial_e6")
 
 
 def read_fee_tiers(rows: Any) -> tuple[dict[str, int], ...]:

@@ -139,6 +139,8 @@ INTEGER_FIELD = {
     "vegaLimitAtoms": "vega_limit_atoms",
     "accountNumber": "target",
     "tier": "tier",
+    "demandE6": "demand_e6",
+    "sliceNotionalAtoms": "slice_notional_atoms",
 }
 
 

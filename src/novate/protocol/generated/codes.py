@@ -11,56 +11,58 @@ class Code(IntEnum):
     SIGNATURE_INVALID = 2
     ACCOUNT_NOT_FOUND = 3
     SIGNATURE_EXPIRED = 4
-    NONCE_REPLAYED = 5
-    INSTRUMENT_NOT_FOUND = 10
-    INSTRUMENT_CLOSED = 11
-    ORDER_INVALID = 12
-    SIZE_NOT_POSITIVE = 13
-    SIZE_ABOVE_MAXIMUM = 14
-    PRICE_NOT_POSITIVE = 15
-    PRICE_ABOVE_MAXIMUM = 16
-    TRIGGER_INVALID = 17
-    ORDER_NOT_FOUND = 18
-    ORDER_NOT_OWNED = 19
-    TRIGGER_TABLE_FULL = 20
-    QUOTE_CROSSED = 21
-    MARK_UNAVAILABLE = 22
-    MARK_STALE = 23
-    OPEN_ORDER_LIMIT = 24
-    TABLE_FULL = 25
-    PRICE_OUTSIDE_BAND = 26
-    REDUCE_ONLY_WOULD_INCREASE = 27
-    GROSS_LIMIT = 28
-    POST_ONLY_WOULD_CROSS = 29
-    FILL_OR_KILL_UNFILLABLE = 30
-    INITIAL_MARGIN_INSUFFICIENT = 31
-    GROUP_INVALID = 32
-    GROUP_BUSY = 33
-    GROUP_FROZEN = 34
-    TIMER_INVALID = 35
-    DISCONNECT_NOT_ENABLED = 36
-    AMOUNT_NOT_POSITIVE = 40
-    DEPOSIT_OUT_OF_ORDER = 41
-    BALANCE_LIMIT = 42
-    ACCOUNT_TABLE_FULL = 43
-    CASH_INSUFFICIENT = 44
-    OPERATOR_UNKNOWN = 50
-    ORACLE_UNKNOWN = 51
-    UNDERLYING_NOT_FOUND = 52
-    INSTRUMENT_INVALID = 53
-    INSTRUMENT_EXISTS = 54
-    INSTRUMENT_TABLE_FULL = 55
-    TIER_INVALID = 56
-    OBSERVATION_IN_FUTURE = 57
-    OBSERVATION_STALE = 58
-    OBSERVATION_NOT_NEWER = 59
-    INDEX_OUT_OF_RANGE = 60
-    SERIES_NOT_FOUND = 61
-    SURFACE_OUT_OF_RANGE = 62
-    SURFACE_BUTTERFLY = 63
-    SURFACE_CALENDAR = 64
-    BATCH_OUT_OF_ORDER = 65
-    TIME_NOT_MONOTONIC = 66
+    NONCE_REPLAYED = 8
+    IN_LIQUIDATION = 10
+    INSTRUMENT_NOT_FOUND = 20
+    INSTRUMENT_CLOSED = 21
+    ORDER_INVALID = 22
+    SIZE_NOT_POSITIVE = 23
+    SIZE_ABOVE_MAXIMUM = 24
+    PRICE_NOT_POSITIVE = 25
+    PRICE_ABOVE_MAXIMUM = 26
+    TRIGGER_INVALID = 27
+    ORDER_NOT_FOUND = 28
+    ORDER_NOT_OWNED = 29
+    TRIGGER_TABLE_FULL = 30
+    QUOTE_CROSSED = 31
+    MARK_UNAVAILABLE = 32
+    MARK_STALE = 33
+    OPEN_ORDER_LIMIT = 34
+    TABLE_FULL = 35
+    PRICE_OUTSIDE_BAND = 36
+    REDUCE_ONLY_WOULD_INCREASE = 37
+    GROSS_LIMIT = 38
+    POST_ONLY_WOULD_CROSS = 39
+    FILL_OR_KILL_UNFILLABLE = 40
+    INITIAL_MARGIN_INSUFFICIENT = 42
+    GROUP_INVALID = 43
+    GROUP_BUSY = 44
+    GROUP_FROZEN = 45
+    TIMER_INVALID = 46
+    DISCONNECT_NOT_ENABLED = 47
+    AMOUNT_NOT_POSITIVE = 60
+    DEPOSIT_OUT_OF_ORDER = 61
+    BALANCE_LIMIT = 62
+    ACCOUNT_TABLE_FULL = 63
+    CASH_INSUFFICIENT = 65
+    DEMAND_INVALID = 66
+    OPERATOR_UNKNOWN = 80
+    ORACLE_UNKNOWN = 81
+    UNDERLYING_NOT_FOUND = 82
+    INSTRUMENT_INVALID = 83
+    INSTRUMENT_EXISTS = 84
+    INSTRUMENT_TABLE_FULL = 85
+    TIER_INVALID = 86
+    OBSERVATION_IN_FUTURE = 87
+    OBSERVATION_STALE = 88
+    OBSERVATION_NOT_NEWER = 89
+    INDEX_OUT_OF_RANGE = 90
+    SERIES_NOT_FOUND = 91
+    SURFACE_OUT_OF_RANGE = 92
+    SURFACE_BUTTERFLY = 93
+    SURFACE_CALENDAR = 94
+    BATCH_OUT_OF_ORDER = 95
+    TIME_NOT_MONOTONIC = 96
 
 
 class AccessCode(IntEnum):
@@ -136,6 +138,14 @@ class InstrumentState(IntEnum):
     EXPIRED = 1
 
 
+class LiquidationStage(IntEnum):
+    """The values of `LiquidationStage` in schema.toml."""
+
+    NONE = 0
+    SLICES = 1
+    AUCTION = 2
+
+
 class CancelReason(IntEnum):
     """The values of `CancelReason` in schema.toml."""
 
@@ -154,6 +164,7 @@ class CancelReason(IntEnum):
     REPRICE_REJECTED = 12
     MMP = 13
     INITIAL_MARGIN = 14
+    LIQUIDATION = 15
 
 
 class EventKind(IntEnum):
@@ -180,6 +191,19 @@ class EventKind(IntEnum):
     MMP_TRIPPED = 18
     FUNDED = 19
     TIER_SET = 20
+    LIQUIDATION_STARTED = 21
+    MARGIN_CALL = 22
+    SLICE = 23
+    PENALTY = 24
+    AUCTION_STARTED = 25
+    ASSIGNED = 26
+    AUCTION_TAKEN = 27
+    DELEVERAGED = 28
+    INSURED = 29
+    LOSS_SHARED = 30
+    LIQUIDATION_ENDED = 31
+    FUND_PAID_IN = 32
+    SLICE_SET = 33
 
 
 class CommandKind(IntEnum):
@@ -202,6 +226,9 @@ class CommandKind(IntEnum):
     SET_MMP = 15
     MASS_QUOTE = 16
     SET_TIER = 17
+    BACKSTOP = 18
+    SET_SLICE = 19
+    INSURE = 20
 
 
 EXPECTED: dict[int, str] = {
@@ -210,56 +237,58 @@ EXPECTED: dict[int, str] = {
     2: "the signature must recover to the account (or oracle, or operator) named in the struct, with low s",
     3: "the account must have made a deposit first",
     4: "expires_ns must be later than the venue's time",
-    5: "the nonce must be greater than every nonce the account has used",
-    10: "the instrument must be listed",
-    11: "the instrument must be open and before its expiry",
-    12: "the order's options must fit each other, its time in force and its instrument",
-    13: "the size must be at least one lot",
-    14: "the size must not exceed the maximum order size",
-    15: "the price must be at least one tick",
-    16: "the price must not exceed the last tick of the book, nor a volatility 500 % a year",
-    17: "a waiting order needs a reference with one of trigger and trail, or a parent",
-    18: "the order must be open, or waiting where the command allows it",
-    19: "the order must belong to the signing account",
-    20: "the account or the venue has as many waiting orders as it may",
-    21: "a quote's bid must be below its ask",
-    22: "the instrument (or the trigger's reference) must have a price",
-    23: "the index must be recent enough to add risk",
-    24: "the account has as many open orders as it may",
-    25: "the venue has no room for another order, position or level",
-    26: "a buy must not be above, nor a sell below, the band around the mark",
-    27: "a reduce-only order needs an opposite position to reduce",
-    28: "positions and open orders of one underlying must stay below the gross limit",
-    29: "a post-only order must not match on arrival",
-    30: "a fill-or-kill order needs its whole size in the book at its price",
-    31: "equity must cover the initial margin after the command",
-    32: "the group must be 1 to 4 and set up, and its figures in range",
-    33: "the group must have no open quotes when its figures change",
-    34: "the group's protection has tripped; wait for it to thaw or set it again",
-    35: "a time-out is 0 or from one second to one day, and cancel_on_disconnect 0 or 1",
-    36: "the account must have asked for cancellation on disconnect",
-    40: "the amount must be at least one atom",
-    41: "deposits must be credited in the order of the vault's cursor",
-    42: "all deposits together must stay below the supply limit",
-    43: "the venue has no room for another account",
-    44: "the amount must not exceed the account's cash, nor what the vault holds",
-    50: "only the operator may list instruments and set tiers",
-    51: "only a registered oracle may report",
-    52: "the underlying must be configured",
-    53: "strike and expiry must lie in the allowed range, and a perpetual has neither",
-    54: "the instrument must not be listed yet",
-    55: "the venue has no room for another instrument or series",
-    56: "the tier must be one of the genesis file's fee tiers",
-    57: "an observation must not be later than the venue's time",
-    58: "an observation must be recent",
-    59: "an oracle's observation must be newer than its last one",
-    60: "the index must be positive and below the underlying's limit, the confidence in 0 to 1",
-    61: "the series must have a listed instrument and be before its expiry",
-    62: "the surface's parameters must lie in the allowed range",
-    63: "the surface must be free of butterfly arbitrage",
-    64: "the surface must not cross a neighbouring expiry",
-    65: "batches must be sealed in order",
-    66: "time must not run backwards",
+    8: "the nonce must be greater than every nonce the account has used",
+    10: "an account in liquidation only cancels, deposits and waits",
+    20: "the instrument must be listed",
+    21: "the instrument must be open and before its expiry",
+    22: "the order's options must fit each other, its time in force and its instrument",
+    23: "the size must be at least one lot",
+    24: "the size must not exceed the maximum order size",
+    25: "the price must be at least one tick",
+    26: "the price must not exceed the last tick of the book, nor a volatility 500 % a year",
+    27: "a waiting order needs a reference with one of trigger and trail, or a parent",
+    28: "the order must be open, or waiting where the command allows it",
+    29: "the order must belong to the signing account",
+    30: "the account or the venue has as many waiting orders as it may",
+    31: "a quote's bid must be below its ask",
+    32: "the instrument (or the trigger's reference) must have a price",
+    33: "the index must be recent enough to add risk",
+    34: "the account has as many open orders as it may",
+    35: "the venue has no room for another order, position or level",
+    36: "a buy must not be above, nor a sell below, the band around the mark",
+    37: "a reduce-only order needs an opposite position to reduce",
+    38: "positions and open orders of one underlying must stay below the gross limit",
+    39: "a post-only order must not match on arrival",
+    40: "a fill-or-kill order needs its whole size in the book at its price",
+    42: "equity must cover the initial margin after the command",
+    43: "the group must be 1 to 4 and set up, and its figures in range",
+    44: "the group must have no open quotes when its figures change",
+    45: "the group's protection has tripped; wait for it to thaw or set it again",
+    46: "a time-out is 0 or from one second to one day, and cancel_on_disconnect 0 or 1",
+    47: "the account must have asked for cancellation on disconnect",
+    60: "the amount must be at least one atom",
+    61: "deposits must be credited in the order of the vault's cursor",
+    62: "all deposits together must stay below the supply limit",
+    63: "the venue has no room for another account",
+    65: "the amount must not exceed the account's cash, nor what the vault holds",
+    66: "a backstop's demand is -1 or from 0 to 1_000_000 millionths of the requirement",
+    80: "only the operator may list instruments and set tiers",
+    81: "only a registered oracle may report",
+    82: "the underlying must be configured",
+    83: "strike and expiry must lie in the allowed range, and a perpetual has neither",
+    84: "the instrument must not be listed yet",
+    85: "the venue has no room for another instrument or series",
+    86: "the tier must be one of the genesis file's fee tiers",
+    87: "an observation must not be later than the venue's time",
+    88: "an observation must be recent",
+    89: "an oracle's observation must be newer than its last one",
+    90: "the index must be positive and below the underlying's limit, the confidence in 0 to 1",
+    91: "the series must have a listed instrument and be before its expiry",
+    92: "the surface's parameters must lie in the allowed range",
+    93: "the surface must be free of butterfly arbitrage",
+    94: "the surface must not cross a neighbouring expiry",
+    95: "batches must be sealed in order",
+    96: "time must not run backwards",
     100: "a message must not exceed 32 kB",
     101: "the message must be one JSON-RPC 2.0 object",
     102: "the method must be one of those in docs/guides/api.md",
@@ -278,56 +307,58 @@ JSONRPC_NUMBER: dict[int, int] = {
     2: 11102,
     3: 11103,
     4: 11104,
-    5: 11105,
-    10: 10020,
-    11: 10012,
-    12: 11112,
-    13: 10002,
-    14: 11114,
-    15: 10005,
-    16: 10007,
-    17: 11117,
-    18: 10004,
-    19: 10029,
-    20: 11120,
-    21: 11121,
+    8: 11108,
+    10: 11110,
+    20: 10020,
+    21: 10012,
     22: 11122,
-    23: 11123,
-    24: 10013,
-    25: 11125,
-    26: 11126,
+    23: 10002,
+    24: 11124,
+    25: 10005,
+    26: 10007,
     27: 11127,
-    28: 11128,
-    29: 11129,
+    28: 10004,
+    29: 10029,
     30: 11130,
-    31: 10009,
+    31: 11131,
     32: 11132,
     33: 11133,
-    34: 11134,
+    34: 10013,
     35: 11135,
     36: 11136,
+    37: 11137,
+    38: 11138,
+    39: 11139,
     40: 11140,
-    41: 11141,
-    42: 11142,
+    42: 10009,
     43: 11143,
     44: 11144,
-    50: 11150,
-    51: 11151,
-    52: 11152,
-    53: 11153,
-    54: 11154,
-    55: 11155,
-    56: 11156,
-    57: 11157,
-    58: 11158,
-    59: 11159,
+    45: 11145,
+    46: 11146,
+    47: 11147,
     60: 11160,
     61: 11161,
     62: 11162,
     63: 11163,
-    64: 11164,
     65: 11165,
     66: 11166,
+    80: 11180,
+    81: 11181,
+    82: 11182,
+    83: 11183,
+    84: 11184,
+    85: 11185,
+    86: 11186,
+    87: 11187,
+    88: 11188,
+    89: 11189,
+    90: 11190,
+    91: 11191,
+    92: 11192,
+    93: 11193,
+    94: 11194,
+    95: 11195,
+    96: 11196,
     100: -32600,
     101: -32700,
     102: -32601,

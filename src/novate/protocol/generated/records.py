@@ -56,6 +56,8 @@ COMMAND = np.dtype(
         ("vega_limit_atoms", np.int64),
         ("first_item", np.int64),
         ("item_count", np.int64),
+        ("demand_e6", np.int64),
+        ("slice_notional_atoms", np.int64),
     ]
 )
 
@@ -107,6 +109,9 @@ COMMAND_FIELDS: dict[CommandKind, tuple[str, ...]] = {
     CommandKind.SET_MMP: ("group", "underlying", "window_ns", "frozen_ns", "quantity_limit_lots", "delta_limit_atoms", "vega_limit_atoms", "nonce", "expires_ns",),
     CommandKind.MASS_QUOTE: ("group", "nonce", "expires_ns",),
     CommandKind.SET_TIER: ("target", "tier", "nonce", "expires_ns",),
+    CommandKind.BACKSTOP: ("demand_e6", "nonce", "expires_ns",),
+    CommandKind.SET_SLICE: ("underlying", "slice_notional_atoms", "nonce", "expires_ns",),
+    CommandKind.INSURE: ("amount_atoms", "nonce", "expires_ns",),
 }
 
 SIGNED_BY: dict[CommandKind, str] = {
@@ -127,6 +132,9 @@ SIGNED_BY: dict[CommandKind, str] = {
     CommandKind.SET_MMP: "account",
     CommandKind.MASS_QUOTE: "account",
     CommandKind.SET_TIER: "operator",
+    CommandKind.BACKSTOP: "account",
+    CommandKind.SET_SLICE: "operator",
+    CommandKind.INSURE: "account",
 }
 
 STRUCT_TYPE: dict[CommandKind, str] = {
@@ -143,6 +151,9 @@ STRUCT_TYPE: dict[CommandKind, str] = {
     CommandKind.SET_MMP: "SetMmp(address account,uint64 group,string underlying,uint64 windowNs,uint64 frozenNs,uint64 quantityLimitLots,uint64 deltaLimitAtoms,uint64 vegaLimitAtoms,uint64 nonce,uint64 expiresNs)",
     CommandKind.MASS_QUOTE: "MassQuote(address account,uint64 group,Quote[] quotes,uint64 nonce,uint64 expiresNs)",
     CommandKind.SET_TIER: "SetTier(uint64 accountNumber,uint64 tier,uint64 nonce,uint64 expiresNs)",
+    CommandKind.BACKSTOP: "Backstop(address account,int64 demandE6,uint64 nonce,uint64 expiresNs)",
+    CommandKind.SET_SLICE: "SetSlice(string underlying,uint64 sliceNotionalAtoms,uint64 nonce,uint64 expiresNs)",
+    CommandKind.INSURE: "Insure(address account,uint64 amountAtoms,uint64 nonce,uint64 expiresNs)",
 }
 
 ITEM_FIELDS: dict[CommandKind, tuple[str, ...]] = {
