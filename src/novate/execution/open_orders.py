@@ -6,7 +6,7 @@ slots of [MATCH-9], [LINK-1] and [LINK-2].
 
 from typing import Any
 
-from novate.execution.events import emit_order as emit_order
+from novate.execution.events import emit_order
 from novate.execution.ledger import change_open_lots, release_position
 from novate.execution.order_book import append_order, find_slot, put_slot, remove_entry, unlink_order
 from novate.execution.sweeping import pop_due, push_due
@@ -155,20 +155,6 @@ def cancel_orders_in(w: World, number: int, reason: int) -> None:
         if order["order_id"] != 0 and order["instrument"] == number:
             push_due(w, start, order["order_id"])
     cancel_due_orders(w, start, reason)
-
-
-@kernel_inner
-def find_oldest_quote(w: World, account: int, group: int) -> int:
-    """Return the slot of the open quote of a group with the lowest id, or NONE."""
-    oldest = NONE
-    slot = w.accounts[account]["first_order"]
-    while slot != NONE:
-        order = w.orders[slot]
-        if order["group"] == group:
-            if oldest == NONE or order["order_id"] < w.orders[oldest]["order_id"]:
-                oldest = slot
-        slot = order["next_in_account"]
-    return oldest
 
 
 @kernel_inner
