@@ -203,7 +203,7 @@ def test_an_iceberg_that_is_cut_loses_hidden_lots_first(venue: Desk) -> None:
     venue.must("taker", "place lots=3 price_ticks=32_000")
     line = "replace order_id=1 price_ticks=32_000"
     assert ["REDUCED 1: 5/9@32000"] == tell(venue, "maker", f"{line} lots=9")
-    assert "ORDER_INVALID" == refuse(venue, "maker", f"{line} lots=8")
+    assert "ORDER_INVALID" == refuse(venue, "maker", f"{line} lots=81")
     assert ["CANCELLED 1: 5/9@32000 REPLACED", "REST 1: 8/10@32000"] == tell(
         venue, "maker", f"{line} lots=10"
     )

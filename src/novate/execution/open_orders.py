@@ -13,7 +13,7 @@ from novate.execution.sweeping import pop_due, push_due
 from novate.execution.tables import NONE, World
 from novate.execution.waiting import end_children, end_waiting_of
 from novate.kernel import kernel_inner
-from novate.protocol.generated.codes import CancelReason, Code, EventKind
+from novate.protocol.generated.codes import CancelReason, EventKind
 
 Record = Any
 
@@ -86,21 +86,14 @@ def remove_order(w: World, slot: int) -> None:
 
 
 @kernel_inner
-def cancel_order_coded(w: World, slot: int, reason: int, code: int) -> None:
-    """End an open order for a reason and a code, say so, and end its children. [LINK-2]"""
+def cancel_order(w: World, slot: int, reason: int) -> None:
+    """End an open order, say so, and end its children. [LINK-2]"""
     order = w.orders[slot]
     account, order_id, position = order["account"], order["order_id"], order["position"]
-    event = emit_order(w, EventKind.CANCELLED, order, order["lots"], order["visible_lots"], reason)
-    event["code"] = code
+    emit_order(w, EventKind.CANCELLED, order, order["lots"], order["visible_lots"], reason)
     remove_order(w, slot)
     release_position(w, position)
     end_children(w, account, order_id)
-
-
-@kernel_inner
-def cancel_order(w: World, slot: int, reason: int) -> None:
-    """End an open order, say so, and end its children. [LINK-2]"""
-    cancel_order_coded(w, slot, reason, Code.OK)
 
 
 @kernel_inner
