@@ -59,9 +59,8 @@ def test_a_volatility_order_may_take_or_end_as_it_moves(venue: Desk) -> None:
     told = move_index(venue, 82_000)
     left, refused = told
     assert f"CANCELLED 2: 1@{second} REPLACED" == left
-    assert refused.startswith("CANCELLED 2: 1@") and refused.endswith(
-        "REPRICE_REJECTED POST_ONLY_WOULD_CROSS"
-    )
+    assert refused.startswith("CANCELLED 2: 1@")
+    assert refused.endswith("REPRICE_REJECTED POST_ONLY_WOULD_CROSS")
 
 
 def test_moved_orders_never_meet_old_prices(venue: Desk) -> None:
