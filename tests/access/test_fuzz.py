@@ -32,6 +32,8 @@ ODD_VALUES: list[Any] = [
         "\0",
     ),
     *([], [[]], {}, {"a": {}}, [None] * 600, ["user.orders.any.any.raw"], [PERPETUAL]),
+    *("stop_limit", "market", "trailing_stop", "mark_price", "implv", "cancel_both", {PERPETUAL: 1e300}),
+    [{"instrument_name": PERPETUAL, "bid": {"price": 1e9, "amount": -1}}],
 ]
 PARAMETER_NAMES = [
     *(
@@ -57,6 +59,9 @@ PARAMETER_NAMES = [
         "access_token",
     ),
     *("grant_type", "timestamp", "interval", "index_name", "start_timestamp", "sorting", "refresh_token"),
+    *("type", "trigger", "trigger_price", "trigger_offset", "display_amount", "valid_until", "advanced"),
+    *("link", "parent_order_id", "self_trading_mode", "reduce_only", "mmp_group", "quotes", "timeout"),
+    *("frozen_time", "quantity_limit", "delta_limit", "simulated_positions", "add_positions", "scope"),
 ]
 BROKEN = [b"", b"\0", b"{", b"}", b"[1,2]", b"nul", b'{"id":', b'{"method":"public/test","id":{}}', b'"\xff"']
 

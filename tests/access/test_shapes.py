@@ -14,6 +14,7 @@ import pytest
 
 from novate.access.market_payloads import Analytics
 from novate.access.order_terms import hash_label
+from novate.apps.option_analytics import compute_greeks, compute_implied_volatility
 from novate.protocol.generated.codes import CommandKind
 
 from .harness import MAKER, PERPETUAL, TAKER, open_wire, run_venue, sign, sign_place
@@ -214,5 +215,10 @@ def test_option_analytics_are_injected(tmp_path: Path) -> None:
             assert (50.0, None) == (ticker["bid_iv"], ticker["ask_iv"])
             assert 50 < ticker["mark_iv"] < 80
             assert 49_999 < ticker["underlying_price"] < 50_001
+            venue.server.venue.market.analytics = Analytics(compute_greeks, compute_implied_volatility)
+            ticker = (await wire.ask("public/ticker", {"instrument_name": venue.option}))["result"]
+            names = {"delta", "gamma", "vega", "theta", "rho", "vanna", "volga", "charm"}
+            assert names == set(ticker["greeks"])
+            assert all(math.isfinite(value) for value in ticker["greeks"].values())
 
     asyncio.run(scenario())

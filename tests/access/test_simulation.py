@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from novate.access.client import NovateClient
@@ -38,6 +40,15 @@ async def simulate(client: NovateClient, positions: dict[str, float], add: bool 
     params = {"simulated_positions": positions, "add_positions": add, "currency": "USDC"}
     result: dict[str, Any] = await client.call("private/simulate_portfolio", params)
     return result
+
+
+async def simulate_by_query(venue: TestVenue, token: str, positions: str) -> dict[str, Any]:
+    """The reply to a GET, in which the positions are JSON text."""
+    url = f"{venue.http}/api/v2/private/simulate_portfolio"
+    query = {"simulated_positions": positions, "access_token": token}
+    async with aiohttp.ClientSession() as session, session.get(url, params=query) as response:
+        reply: dict[str, Any] = await response.json()
+        return reply
 
 
 async def list_future(venue: TestVenue) -> str:
@@ -91,6 +102,12 @@ def test_simulated_alone(tmp_path: Path) -> None:
             assert (20_000_000.0, -0.1) == (alone["equity"], alone["delta_total"])
             assert 0 < alone["initial_margin"] < (await read_margins(maker))[0]
             assert 0.0 == (await simulate(maker, {}, add=False))["initial_margin"]
+            text = json.dumps({PERPETUAL: "-0.1"})
+            reply = await simulate_by_query(venue, maker.access_token, text)
+            again = await simulate(maker, {PERPETUAL: -0.1})
+            assert again["initial_margin"] == reply["result"]["initial_margin"]
+            reply = await simulate_by_query(venue, maker.access_token, "{")
+            assert "parameter_invalid" == reply["error"]["data"]["reason"]
             for positions, code in (
                 ({venue.unmarked: 1.0}, Code.MARK_UNAVAILABLE),
                 ({PERPETUAL: 1e5}, Code.GROSS_LIMIT),

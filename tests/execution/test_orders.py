@@ -203,10 +203,22 @@ def test_an_iceberg_that_is_cut_loses_hidden_lots_first(venue: Desk) -> None:
     venue.must("taker", "place lots=3 price_ticks=32_000")
     line = "replace order_id=1 price_ticks=32_000"
     assert ["REDUCED 1: 5/9@32000"] == tell(venue, "maker", f"{line} lots=9")
-    assert "ORDER_INVALID" == refuse(venue, "maker", f"{line} lots=8")
+    assert "ORDER_INVALID" == refuse(venue, "maker", f"{line} lots=81")
     assert ["CANCELLED 1: 5/9@32000 REPLACED", "REST 1: 8/10@32000"] == tell(
         venue, "maker", f"{line} lots=10"
     )
+
+
+def test_fill_or_kill_does_not_count_slices_behind_an_own_order(venue: Desk) -> None:
+    """An iceberg's next slice would queue behind the taker's own order, so only what it shows is sure."""
+    venue.must("maker", "place side=sell lots=10 display_lots=2 price_ticks=32_000")
+    venue.must("taker", "place side=sell lots=1 price_ticks=32_000")
+    line = "place price_ticks=32_000 time_in_force=fok"
+    assert "FILL_OR_KILL_UNFILLABLE" == refuse(venue, "taker", f"{line} lots=3")
+    assert ["FILL 3 of 1: 2@32000", "REFRESHED 1: 2/8@32000"] == tell(venue, "taker", f"{line} lots=2")
+    told = tell(venue, "taker", f"{line} lots=8 flags=cancel_maker")
+    assert "CANCELLED 2: 1@32000 SELF_TRADE" == told[0]
+    assert 4 == sum(entry.startswith("FILL") for entry in told)
 
 
 # Replacing [MATCH-8]

@@ -48,16 +48,27 @@ def test_a_volatility_order_may_take_or_end_as_it_moves(venue: Desk) -> None:
     second = find_ticks(venue, 2)
     assert [
         f"CANCELLED 1: 3@{first} REPLACED",
+        f"CANCELLED 2: 1@{first} REPLACED",
         f"FILL 1 of 3: 2@{first + 20}",
         f"REST 1: 1@{second}",
-        f"CANCELLED 2: 1@{first} REPLACED",
         f"REST 2: 1@{second}",
     ] == told
 
     venue.must("maker", "cancel order_id=1")
     venue.must("stranger", f"place {CALL} side=sell lots=2 price_ticks={second + 20}")
     told = move_index(venue, 82_000)
-    assert [f"CANCELLED 2: 1@{second} REPRICE_REJECTED POST_ONLY_WOULD_CROSS"] == told
+    left, refused = told
+    assert f"CANCELLED 2: 1@{second} REPLACED" == left
+    assert refused.startswith("CANCELLED 2: 1@")
+    assert refused.endswith("REPRICE_REJECTED POST_ONLY_WOULD_CROSS")
+
+
+def test_moved_orders_never_meet_old_prices(venue: Desk) -> None:
+    """A bid that moves up comes back only when the ask below its new price has left the book as well."""
+    venue.must("maker", f"place {CALL} flags=volatility price_ticks=3_000 lots=2")
+    venue.must("stranger", f"place {CALL} flags=volatility price_ticks=3_100 lots=2 side=sell")
+    told = move_index(venue, 82_000)
+    assert ["CANCELLED", "CANCELLED", "REST", "REST"] == [line.split()[0] for line in told]
 
 
 def test_a_volatility_order_is_replaced_by_volatility(venue: Desk) -> None:

@@ -192,14 +192,28 @@ def test_a_bracket_protects_an_entry(venue: Desk) -> None:
     assert ["TRIGGERED 2", "CANCELLED 3: 4@31000 LINKED", "REST 2: 4@32800"] == move_index(venue, 82_000)
 
 
-def test_a_ready_order_ends_the_orders_it_is_linked_with(venue: Desk) -> None:
-    """A child with nothing to wait for but its parent fires when that is filled, which ends a linked stop."""
+def test_a_ready_order_rests_beside_the_stop_it_is_linked_with(venue: Desk) -> None:
+    """A child with nothing to wait for but its parent joins the book when that is filled; its own fill then
+    ends the linked stop.
+    """
     venue.must("maker", "place lots=4 price_ticks=32_000")
     exits = "side=sell lots=4 flags=reduce_only link=1 parent_id=1"
     venue.must("maker", f"{CHILD} {exits} price_ticks=33_000", f"{STOP} {exits} price_ticks=31_000")
-    assert ["FILL 4 of 1: 4@32000", "TRIGGERED 2", "CANCELLED 3: 4@31000 LINKED", "REST 2: 4@33000"] == tell(
+    assert ["FILL 4 of 1: 4@32000", "TRIGGERED 2", "REST 2: 4@33000"] == tell(
         venue, "taker", "place side=sell lots=4 price_ticks=32_000"
     )
+    assert ["FILL 5 of 2: 1@33000", "CANCELLED 3: 4@31000 LINKED"] == tell(
+        venue, "taker", "place price_ticks=33_000"
+    )
+
+
+def test_market_exits_of_a_link_end_each_other(venue: Desk) -> None:
+    """Stop and target may both be market orders: when one fires, the other is over."""
+    venue.must("maker", "place lots=4 price_ticks=32_000")
+    venue.must("taker", "place side=sell lots=4 price_ticks=32_000", "place lots=9 price_ticks=31_500")
+    exits = "side=sell lots=4 flags=market+reduce_only time_in_force=ioc price_ticks=0 link=1"
+    venue.must("maker", f"place_trigger trigger_atoms=82_000*usdc {exits}", f"{STOP} {exits}")
+    assert ["TRIGGERED 5", "CANCELLED 4: 4@0 LINKED", "FILL 5 of 3: 4@31500"] == move_index(venue, 78_900)
 
 
 def test_market_exits_need_no_link(venue: Desk) -> None:

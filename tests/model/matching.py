@@ -82,6 +82,7 @@ def _refresh(model: Model, maker: Order) -> None:
 def fillable_lots(model: Model, taker: Order) -> int:
     """[MATCH-10]: what a fill-or-kill order may count on."""
     total = 0
+    own = any(order.instrument == taker.instrument for order in model.accounts[taker.account].orders.values())
     for maker in model.books[taker.instrument][1 - taker.side]:
         if not crosses(taker, maker):
             break
@@ -90,7 +91,9 @@ def fillable_lots(model: Model, taker: Order) -> int:
                 continue
             break
         if not maker.says("REDUCE_ONLY") and not maker.link:
-            total += min(maker.lots, quotes.capacity(model, maker))
+            behind_own = own and not taker.says("CANCEL_MAKER")
+            lots = maker.visible_lots if behind_own else maker.lots
+            total += min(lots, quotes.capacity(model, maker))
     return total
 
 

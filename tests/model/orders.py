@@ -59,8 +59,8 @@ def check_open(model: Model, instrument: Instrument) -> None:
     require(instrument.state != EXPIRED and not past, "INSTRUMENT_CLOSED")
 
 
-def check_form(model: Model, command: Command) -> None:
-    """[MATCH-1] from COMMAND_MALFORMED to the price, which PLACE and PLACE_TRIGGER share."""
+def check_form(model: Model, command: Command, waits: bool) -> None:
+    """[MATCH-1] from COMMAND_MALFORMED to the price, which PLACE and PLACE_TRIGGER (it waits) share."""
     require(command["side"] in (BUY, SELL), "COMMAND_MALFORMED")
     require(command["time_in_force"] in (GTC, IOC, POST_ONLY, FOK), "COMMAND_MALFORMED")
     require(0 <= command["flags"] <= sum(FLAGS.values()), "COMMAND_MALFORMED")
@@ -69,11 +69,12 @@ def check_form(model: Model, command: Command) -> None:
     require(0 <= command["instrument"] < len(model.instruments), "INSTRUMENT_NOT_FOUND")
     instrument = model.instruments[command["instrument"]]
     check_open(model, instrument)
-    require(_options_fit(model, instrument, command), "ORDER_INVALID")
-    _check_size_and_price(command["flags"], command["display_lots"], command["lots"], command["price_ticks"])
+    require(_options_fit(model, instrument, command, waits), "ORDER_INVALID")
+    terms = (command["flags"], command["display_lots"], command["lots"], command["price_ticks"])
+    _check_size_and_price(*terms, is_new=True)
 
 
-def _options_fit(model: Model, instrument: Instrument, command: Command) -> bool:
+def _options_fit(model: Model, instrument: Instrument, command: Command, waits: bool) -> bool:
     """[ORDER-1]."""
     chosen = {name for name, bit in FLAGS.items() if command["flags"] & bit}
     at_once = command["time_in_force"] in (IOC, FOK)
@@ -81,19 +82,22 @@ def _options_fit(model: Model, instrument: Instrument, command: Command) -> bool
         return False
     if "MARKET" in chosen and (not at_once or command["price_ticks"] != 0 or "VOLATILITY" in chosen):
         return False
-    if "VOLATILITY" in chosen and instrument.kind not in (CALL, PUT):
+    if "VOLATILITY" in chosen and (instrument.kind not in (CALL, PUT) or command["link"]):
         return False
     if 0 < command["valid_until_ns"] <= model.time_ns:
         return False
-    return not (at_once and (command["valid_until_ns"] or command["display_lots"] or command["link"]))
+    if at_once and not waits and (command["valid_until_ns"] or command["link"]):
+        return False
+    return not (at_once and command["display_lots"])
 
 
-def _check_size_and_price(flags: int, display_lots: int, lots: int, price_ticks: int) -> None:
-    """The size, [ORDER-4] and [ORDER-2]."""
+def _check_size_and_price(flags: int, display_lots: int, lots: int, price_ticks: int, is_new: bool) -> None:
+    """The size, [ORDER-4] (its first half for new orders only) and [ORDER-2]."""
     require(lots >= 1, "SIZE_NOT_POSITIVE")
     require(lots <= LIMITS["ORDER_LOTS_MAX"], "SIZE_ABOVE_MAXIMUM")
     if display_lots:
-        require(display_lots < lots and 10 * display_lots >= lots, "ORDER_INVALID")
+        require(10 * display_lots >= lots, "ORDER_INVALID")
+        require(display_lots < lots or not is_new, "ORDER_INVALID")
     if not flags & FLAGS["MARKET"]:
         require(price_ticks >= 1, "PRICE_NOT_POSITIVE")
         highest = LIMITS["VOLATILITY_BP_MAX" if flags & FLAGS["VOLATILITY"] else "PRICE_TICKS_MAX"]
@@ -209,7 +213,7 @@ def make_order(order_id: int, account: int, given: Command | Waiting) -> Order:
 def place(model: Model, command: Command) -> tuple[int, int]:
     """[MATCH-1]."""
     number, account = model.authenticate(command)
-    check_form(model, command)
+    check_form(model, command, waits=False)
     order = make_order(model.house.next_order_id, number, command)
     judge(model, account, order, replaced=False)
     model.house.next_order_id += 1
@@ -226,7 +230,7 @@ def replace(model: Model, command: Command) -> tuple[int, int]:
     require(old.group == 0, "ORDER_INVALID")
     lots, price_ticks = command["lots"], command["price_ticks"]
     check_open(model, model.instruments[old.instrument])
-    _check_size_and_price(old.flags, old.display_lots, lots, price_ticks)
+    _check_size_and_price(old.flags, old.display_lots, lots, price_ticks, is_new=False)
     by_volatility = old.says("VOLATILITY")
     if price_ticks == (old.volatility_bp if by_volatility else old.price_ticks) and lots <= old.lots:
         old.lots, old.visible_lots = lots, min(old.visible_lots, lots)
@@ -254,19 +258,24 @@ def _renew(model: Model, old: Order, changes: dict[str, int]) -> None:
 
 
 def reprice(model: Model, underlying: int) -> None:
-    """[IV-2]."""
-    chosen = [
-        order
-        for _, order in sorted(model.orders.items())
-        if order.says("VOLATILITY") and model.instruments[order.instrument].underlying == underlying
-    ]
-    for order in chosen:
-        if order.order_id not in model.orders or effective_ticks(model, order) == order.price_ticks:
-            continue
+    """[IV-2]: all orders that move leave the book, then each comes back at its new price."""
+    moving = []
+    for _, order in sorted(model.orders.items()):
+        if order.says("VOLATILITY") and model.instruments[order.instrument].underlying == underlying:
+            ticks = effective_ticks(model, order)
+            if ticks != order.price_ticks:
+                moving.append((order, ticks))
+    for order, _ in moving:
+        take_from_book(model, order)
+        say_cancelled(model, order, "REPLACED")
+    for order, ticks in moving:
+        new = dataclasses.replace(order, slot=-1, visible_lots=0, price_ticks=ticks)
         try:
-            _renew(model, order, {})
+            judge(model, model.accounts[order.account], new, replaced=True)
         except Rejected as refusal:
-            end_order(model, order, "REPRICE_REJECTED", refusal.code)
+            end_order(model, new, "REPRICE_REJECTED", refusal.code)
+            continue
+        matching.match_and_rest(model, new)
 
 
 def cancel(model: Model, command: Command) -> tuple[int, int]:

@@ -18,7 +18,7 @@ ATOMS_END = 1 << 40
 def place_trigger(model: Model, command: Command) -> tuple[int, int]:
     """[TRIG-1]."""
     number, account = model.authenticate(command)
-    orders.check_form(model, command)
+    orders.check_form(model, command, waits=True)
     require(_trigger_fits(command), "TRIGGER_INVALID")
     if command["parent_id"] > 0:
         orders.find_order(model, number, command["parent_id"])
@@ -103,7 +103,8 @@ def _fire(model: Model, waiting: Waiting) -> None:
     number = waiting.account
     model.emit("TRIGGERED", account=number, order_id=waiting.order_id, instrument=waiting.instrument)
     take_from_waiting(model, waiting)
-    end_linked(model, waiting)
+    if waiting.reference != REFERENCES["NONE"]:
+        end_linked(model, waiting)
     order = orders.make_order(waiting.order_id, number, waiting)
     try:
         orders.check_open(model, model.instruments[waiting.instrument])

@@ -137,9 +137,9 @@ class VenueServer:
             connection.socket.close(code=1001, message=b"the venue stops") for connection in self.connections
         ]
         await asyncio.gather(*closing, return_exceptions=True)
-        await self.watch.finish()
         if self.runner is not None:
             await self.runner.cleanup()
+        await self.watch.finish()
         self.venue.gate.close()
 
     def find_bucket(self, request: web.Request) -> CreditBucket:

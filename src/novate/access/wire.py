@@ -41,6 +41,7 @@ class TokenParameters(msgspec.Struct):
 REQUEST_DECODER = msgspec.json.Decoder(Request)
 TOKEN_DECODER = msgspec.json.Decoder(TokenParameters)
 ENCODER = msgspec.json.Encoder()
+JSON_PARAMETERS = frozenset({"channels", "quotes", "simulated_positions"})
 EMPTY_PARAMETERS = (b"", b"null", b"[]")
 
 
@@ -73,13 +74,15 @@ def decode_parameters(raw: bytes, decoder: "msgspec.json.Decoder[Parameters]") -
 
 
 def convert_query(query: dict[str, str], kind: type[Parameters]) -> Parameters:
-    """Return typed parameters of a query string, in which every value is text and a list is JSON text."""
+    """Return typed parameters of a query string, in which every value is text, and lists and objects are
+    JSON.
+    """
     given: dict[str, Any] = dict(query)
-    if "channels" in given:
+    for name in JSON_PARAMETERS & given.keys():
         try:
-            given["channels"] = msgspec.json.decode(given["channels"], type=list[str])
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise refuse_parameter("channels", "a JSON list of texts") from error
+            given[name] = msgspec.json.decode(given[name])
+        except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
+            raise refuse_parameter(name, "JSON") from error
     try:
         return msgspec.convert(given, kind, strict=False)
     except (msgspec.MsgspecError, ValueError) as error:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, NamedTuple
 
+from novate.execution.engine import Engine
 from novate.execution.journal import Entry, Position
 from novate.execution.recovery import Recovered
 from novate.execution.sealing import OpenBatch, SealedBatch
@@ -148,9 +149,9 @@ class BatchPoster:
             await self.store(capture, self.sealer.previous_root)
 
 
-def is_timer_due(venue: "Venue", time_ns: int) -> bool:
+def is_timer_due(engine: Engine, time_ns: int) -> bool:
     """Whether a dead-man timer or an order's date has passed."""
-    world = venue.engine.world
+    world = engine.world
     house = world.house[0]
     timers = (
         world.accounts["dead_man_ns"][: int(house["account_count"])],
@@ -175,7 +176,7 @@ def is_tick_due(venue: "Venue") -> bool:
     series = world.series[: int(world.house["series_count"][0])]
     if bool(((series["expired"] == 0) & (series["expiry_ns"] <= time_ns)).any()):
         return True
-    return is_timer_due(venue, time_ns)
+    return is_timer_due(venue.engine, time_ns)
 
 
 async def run_ticks(venue: "Venue") -> None:

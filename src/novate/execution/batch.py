@@ -109,7 +109,7 @@ def apply_command(w: World, command: Record, items: Array) -> None:
     fire_ready(w, command["time_ns"])
 
 
-@kernel_inner
+@kernel
 def count_events_max(w: World, command: Record) -> int:
     """Return how many events a command can cause by the orders, positions and quotes that there are."""
     house = w.house[0]

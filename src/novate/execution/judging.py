@@ -107,11 +107,9 @@ def verify_size(lots: int) -> Code:
 
 @kernel_inner
 def verify_display(order: Record) -> Code:
-    """Check how much of itself an order shows. [ORDER-4]"""
-    display_lots, lots = order["display_lots"], order["lots"]
-    if display_lots != 0 and (display_lots >= lots or DISPLAY_SHARE_MAX * display_lots < lots):
-        return Code.ORDER_INVALID
-    return Code.OK
+    """Check that an order shows enough of itself. [ORDER-4] [MATCH-8]"""
+    hidden = order["display_lots"] != 0 and DISPLAY_SHARE_MAX * order["display_lots"] < order["lots"]
+    return Code.ORDER_INVALID if hidden else Code.OK
 
 
 @kernel_inner
@@ -128,11 +126,15 @@ def verify_price(order: Record) -> Code:
 
 
 @kernel_inner
-def verify_options(w: World, order: Record, time_ns: int) -> Code:
-    """Check that flags, time in force and instrument fit each other. [ORDER-1]"""
+def verify_options(w: World, order: Record, time_ns: int, waits: int) -> Code:
+    """Check that flags, time in force and instrument fit each other; `waits` is 1 for an order that waits and
+    so may be linked and end whatever its time in force. [ORDER-1]
+    """
     flags = order["flags"]
     immediate = order["time_in_force"] == TimeInForce.IOC or order["time_in_force"] == TimeInForce.FOK
-    if immediate and (order["valid_until_ns"] | order["display_lots"] | order["link"]) != 0:
+    if immediate and order["display_lots"] != 0:
+        return Code.ORDER_INVALID
+    if immediate and waits == 0 and (order["valid_until_ns"] | order["link"]) != 0:
         return Code.ORDER_INVALID
     if order["valid_until_ns"] != 0 and order["valid_until_ns"] <= time_ns:
         return Code.ORDER_INVALID
@@ -142,21 +144,24 @@ def verify_options(w: World, order: Record, time_ns: int) -> Code:
         if flags & MARKET != 0:
             if not immediate or order["price_ticks"] != 0 or flags & VOLATILITY != 0:
                 return Code.ORDER_INVALID
-        if flags & VOLATILITY != 0 and is_linear(w.instruments[order["instrument"]]["kind"]):
-            return Code.ORDER_INVALID
+        if flags & VOLATILITY != 0:
+            if order["link"] != 0 or is_linear(w.instruments[order["instrument"]]["kind"]):
+                return Code.ORDER_INVALID
     return Code.OK
 
 
 @kernel_inner
-def verify_order(w: World, order: Record, time_ns: int) -> Code:
+def verify_order(w: World, order: Record, time_ns: int, waits: int) -> Code:
     """Check everything of a new order that comes before its judgement. [MATCH-1]"""
     code = verify_form(order)
     if code == Code.OK:
         code = verify_instrument(w, order["instrument"], time_ns)
     if code == Code.OK:
-        code = verify_options(w, order, time_ns)
+        code = verify_options(w, order, time_ns, waits)
     if code == Code.OK:
         code = verify_size(order["lots"])
+    if code == Code.OK and order["display_lots"] >= order["lots"]:
+        code = Code.ORDER_INVALID
     if code == Code.OK:
         code = verify_display(order)
     if code == Code.OK:
@@ -242,14 +247,24 @@ def verify_reduction(w: World, order: Record) -> Code:
 
 
 @kernel_inner
-def count_certain_lots(w: World, slot: int, time_ns: int) -> int:
+def count_certain_lots(w: World, slot: int, hidden_counts: bool, time_ns: int) -> int:
     """Return how many lots of a maker a fill-or-kill order may count on. [MATCH-10]"""
     maker = w.orders[slot]
     if maker["flags"] & REDUCE_ONLY != 0 or maker["link"] != 0:
         return 0
     if maker["group"] != 0:
         return int(min(maker["lots"], compute_capacity(w, slot, time_ns)))
-    return int(maker["lots"])
+    return int(maker["lots"] if hidden_counts else maker["visible_lots"])
+
+
+@kernel_inner
+def has_open_order_in(w: World, account: int, number: int) -> bool:
+    """Whether an account has an open order, quotes included, in an instrument."""
+    slot = find_position(w, account, number)
+    if slot == NONE:
+        return False
+    position = w.positions[slot]
+    return bool(position["open_buy_lots"] + position["open_sell_lots"] + position["quote_lots"] > 0)
 
 
 @kernel_inner
@@ -257,13 +272,16 @@ def verify_fillable(w: World, order: Record, time_ns: int) -> Code:
     """Check that the book fills an order completely at its price. [MATCH-10]"""
     side, missing = order["side"], order["lots"]
     book = order["instrument"] * 2 + 1 - side
+    # A hidden slice would queue behind an order of the taker's own account.
+    hidden_counts = order["flags"] & CANCEL_MAKER != 0
+    hidden_counts = hidden_counts or not has_open_order_in(w, order["account"], order["instrument"])
     ticks = w.best[book]
     while ticks != NONE and get_direction(side) * (order["price_ticks"] - ticks) >= 0:
         slot = w.levels[find_level(w, book, ticks)]["head"]
         while slot != NONE:
             maker = w.orders[slot]
             if maker["account"] != order["account"]:
-                missing -= count_certain_lots(w, slot, time_ns)
+                missing -= count_certain_lots(w, slot, hidden_counts, time_ns)
                 if missing <= 0:
                     return Code.OK
             elif order["flags"] & CANCEL_MAKER == 0:

@@ -6,14 +6,14 @@ slots of [MATCH-9], [LINK-1] and [LINK-2].
 
 from typing import Any
 
-from novate.execution.events import emit_order as emit_order
+from novate.execution.events import emit_order
 from novate.execution.ledger import change_open_lots, release_position
 from novate.execution.order_book import append_order, find_slot, put_slot, remove_entry, unlink_order
 from novate.execution.sweeping import pop_due, push_due
 from novate.execution.tables import NONE, World
 from novate.execution.waiting import end_children, end_waiting_of
 from novate.kernel import kernel_inner
-from novate.protocol.generated.codes import CancelReason, Code, EventKind
+from novate.protocol.generated.codes import CancelReason, EventKind
 
 Record = Any
 
@@ -86,21 +86,14 @@ def remove_order(w: World, slot: int) -> None:
 
 
 @kernel_inner
-def cancel_order_coded(w: World, slot: int, reason: int, code: int) -> None:
-    """End an open order for a reason and a code, say so, and end its children. [LINK-2]"""
+def cancel_order(w: World, slot: int, reason: int) -> None:
+    """End an open order, say so, and end its children. [LINK-2]"""
     order = w.orders[slot]
     account, order_id, position = order["account"], order["order_id"], order["position"]
-    event = emit_order(w, EventKind.CANCELLED, order, order["lots"], order["visible_lots"], reason)
-    event["code"] = code
+    emit_order(w, EventKind.CANCELLED, order, order["lots"], order["visible_lots"], reason)
     remove_order(w, slot)
     release_position(w, position)
     end_children(w, account, order_id)
-
-
-@kernel_inner
-def cancel_order(w: World, slot: int, reason: int) -> None:
-    """End an open order, say so, and end its children. [LINK-2]"""
-    cancel_order_coded(w, slot, reason, Code.OK)
 
 
 @kernel_inner
@@ -155,20 +148,6 @@ def cancel_orders_in(w: World, number: int, reason: int) -> None:
         if order["order_id"] != 0 and order["instrument"] == number:
             push_due(w, start, order["order_id"])
     cancel_due_orders(w, start, reason)
-
-
-@kernel_inner
-def find_oldest_quote(w: World, account: int, group: int) -> int:
-    """Return the slot of the open quote of a group with the lowest id, or NONE."""
-    oldest = NONE
-    slot = w.accounts[account]["first_order"]
-    while slot != NONE:
-        order = w.orders[slot]
-        if order["group"] == group:
-            if oldest == NONE or order["order_id"] < w.orders[oldest]["order_id"]:
-                oldest = slot
-        slot = order["next_in_account"]
-    return oldest
 
 
 @kernel_inner

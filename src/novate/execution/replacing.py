@@ -36,7 +36,7 @@ def draft_replacement(w: World, slot: int) -> Record:
 
 @kernel_inner
 def verify_replacement(w: World, slot: int, order: Record, time_ns: int) -> Code:
-    """Judge the order in flight in the account without the open order that it replaces. [MATCH-8] [IV-2]"""
+    """Judge the order in flight in the account without the open order that it replaces. [MATCH-8]"""
     old = w.orders[slot]
     position, side, price_ticks, lots = old["position"], old["side"], old["price_ticks"], old["lots"]
     # The sums are exact integers, so lifting the old order out and putting it back changes nothing.

@@ -126,6 +126,7 @@ class World(NamedTuple):
     waiting: Array  # WAITING[W]
     waiting_entries: Array  # ENTRY, open addressing
     free_waiting: Array  # int64[W], a stack
+    repriced: Array  # ORDER[O], volatility orders on their way from one price to the next
     ready: Array  # int64[W], a heap of the ids of waiting orders whose parent has been filled
     due: Array  # int64[2 max(O, W)], heaps on top of each other: ids that sweeps have still to visit
     groups: Array  # GROUP[A, 4]
@@ -144,7 +145,17 @@ class World(NamedTuple):
 
 
 # Tables that hold nothing of the state: what a command writes there, no later command reads.
-SCRATCH = ("draft", "due", "group_quotes", "heap", "gathered", "gathered_effects", "quote_slots", "events")
+SCRATCH = (
+    "draft",
+    "repriced",
+    "due",
+    "group_quotes",
+    "heap",
+    "gathered",
+    "gathered_effects",
+    "quote_slots",
+    "events",
+)
 
 
 def count_slots(capacity: int) -> int:
@@ -189,6 +200,7 @@ def make_world(genesis: Genesis) -> World:
         order_entries=np.zeros(count_slots(orders), ENTRY),
         free_orders=np.arange(orders - 1, -1, -1, dtype=np.int64),
         draft=np.zeros(1, ORDER),
+        repriced=np.zeros(orders, ORDER),
         waiting=np.zeros(waiting, WAITING),
         waiting_entries=np.zeros(count_slots(waiting), ENTRY),
         free_waiting=np.arange(waiting - 1, -1, -1, dtype=np.int64),

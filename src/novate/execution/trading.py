@@ -47,7 +47,7 @@ def apply_place(w: World, command: Record) -> None:
     code = verify_account(w, command)
     order = fill_draft(w, command)
     if code == Code.OK:
-        code = verify_order(w, order, time_ns)
+        code = verify_order(w, order, time_ns, 0)
     if code == Code.OK:
         code = verify_judgement(w, order, time_ns, 0)
     if code != Code.OK:

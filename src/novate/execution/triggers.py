@@ -82,7 +82,7 @@ def needs_extreme(command: Record) -> bool:
 def verify_place_trigger(w: World, command: Record) -> Code:
     """Return the code of a PLACE_TRIGGER whose account is authentic. [TRIG-1]"""
     account, time_ns = command["account"], command["time_ns"]
-    code = verify_order(w, fill_draft(w, command), time_ns)
+    code = verify_order(w, fill_draft(w, command), time_ns, 1)
     if code == Code.OK:
         code = verify_trigger(command)
     if code == Code.OK:
@@ -155,7 +155,7 @@ def fire_order(w: World, slot: int, time_ns: int) -> None:
     event["order_id"] = order_id
     event["instrument"] = record["instrument"]
     remove_waiting(w, slot)
-    if order["link"] != 0:
+    if order["link"] != 0 and record["reference"] != TriggerReference.NONE:
         cancel_linked(w, account, order["link"], order_id)
     named_ticks = order["price_ticks"]
     code = verify_open(w, order["instrument"], time_ns)

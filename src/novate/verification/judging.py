@@ -74,13 +74,16 @@ def check_validity(state: State, terms: Terms) -> None:
     require(terms.valid_until_ns == 0 or terms.valid_until_ns > state.time_ns, Code.ORDER_INVALID)
 
 
-def check_size_and_price(terms: Terms) -> None:
-    """Check size, display and price as PLACE and REPLACE do [MATCH-1] [MATCH-8] [ORDER-2] [ORDER-4]."""
+def check_size_and_price(terms: Terms, replaces: bool = False) -> None:
+    """Check size, display and price as PLACE and REPLACE do [MATCH-1] [MATCH-8] [ORDER-2] [ORDER-4].
+
+    An iceberg that `replaces` may have become no larger than what it shows.
+    """
     require(terms.lots >= 1, Code.SIZE_NOT_POSITIVE)
     require(terms.lots <= ORDER_LOTS_MAX, Code.SIZE_ABOVE_MAXIMUM)
     if terms.display_lots:
-        fits = terms.display_lots < terms.lots <= DISPLAY_SHARE * terms.display_lots
-        require(fits, Code.ORDER_INVALID)
+        fits = replaces or terms.display_lots < terms.lots
+        require(fits and terms.lots <= DISPLAY_SHARE * terms.display_lots, Code.ORDER_INVALID)
     if not terms.flags & OrderFlag.MARKET:
         price_max = VOLATILITY_BP_MAX if terms.flags & OrderFlag.VOLATILITY else PRICE_TICKS_MAX
         require(terms.price_ticks >= 1, Code.PRICE_NOT_POSITIVE)

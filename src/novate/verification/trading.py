@@ -45,7 +45,7 @@ def replace(state: State, command: Command) -> tuple[int, int]:
     require(not old.is_quote, Code.ORDER_INVALID)
     terms = old.terms._replace(lots=lots, price_ticks=price_ticks)
     check_open(state, old.instrument)
-    check_size_and_price(terms)
+    check_size_and_price(terms, replaces=True)
     if price_ticks == old.terms.price_ticks and lots <= old.lots:
         reduce(state, old, lots)
     else:
