@@ -11,7 +11,7 @@ from novate.execution.deleveraging import (
     pass_lots,
 )
 from novate.execution.events import emit
-from novate.execution.group_margin import gather_effects, gather_portfolio
+from novate.execution.group_margin import gather_portfolio
 from novate.execution.ledger import compute_equity, find_position
 from novate.execution.tables import NONE, World
 from novate.kernel import kernel_inner
@@ -43,10 +43,14 @@ def can_bear(w: World, backstop: int, account: int, bonus_atoms: int) -> bool:
         taken = w.portfolios[account, u]
         if w.portfolios[backstop, u]["gross_lots"] + taken["gross_lots"] > GROSS_LOTS_MAX:
             return False
+        own = gather_portfolio(w, backstop, u)
+        effects = w.effects[backstop, u]
+        if own["quote_lots"] != 0:
+            effects = w.gathered_effects
         requirement += compute_initial_with_portfolio(
-            gather_portfolio(w, backstop, u),
+            own,
             w.pnl[backstop, u],
-            gather_effects(w, backstop, u),
+            effects,
             taken,
             w.pnl[account, u],
             w.markets[u]["confidence_e6"],

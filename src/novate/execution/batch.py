@@ -5,9 +5,10 @@ from typing import Any
 from novate.execution.events import emit, emit_result
 from novate.execution.fees import apply_set_tier
 from novate.execution.market import apply_index, apply_list, apply_surface
-from novate.execution.money import apply_deposit, apply_withdraw
+from novate.execution.money import apply_backstop, apply_deposit, apply_insure, apply_withdraw
 from novate.execution.quotes import apply_mass_quote, apply_set_mmp
 from novate.execution.replacing import apply_replace
+from novate.execution.slices import apply_set_slice
 from novate.execution.tables import NONE, Array, World
 from novate.execution.ticking import apply_tick
 from novate.execution.timers import apply_disconnect, apply_protect
@@ -22,6 +23,8 @@ Record = Any
 # and it may trip, fire, take, rest and end once. A TICK may also price it anew, as an order with new slices.
 EVENTS_PER_ORDER = 25
 EVENTS_PER_ORDER_TICK = 50
+EVENTS_PER_POSITION = 4  # Settled, handed to a backstop or closed, and part of a loss.
+EVENTS_PER_ACCOUNT = 8  # The start, a slice that ends, its penalty, the auction's start or result, the end.
 EVENTS_PER_QUOTE = 6  # Each side ends the old quote, places the new one and may end that.
 
 
@@ -57,6 +60,12 @@ def apply_market_command(w: World, command: Record) -> None:
         apply_set_tier(w, command)
     elif kind == CommandKind.DISCONNECT:
         apply_disconnect(w, command)
+    elif kind == CommandKind.SET_SLICE:
+        apply_set_slice(w, command)
+    elif kind == CommandKind.BACKSTOP:
+        apply_backstop(w, command)
+    elif kind == CommandKind.INSURE:
+        apply_insure(w, command)
     else:
         emit_result(w, Code.COMMAND_MALFORMED, NONE, 0)
 
@@ -73,6 +82,7 @@ def find_speaker(w: World, command: Record) -> int:
     traders = traders or (kind >= CommandKind.PLACE and kind <= CommandKind.CANCEL_ALL)
     traders = traders or kind == CommandKind.PLACE_TRIGGER or kind == CommandKind.PROTECT
     traders = traders or kind == CommandKind.SET_MMP or kind == CommandKind.MASS_QUOTE
+    traders = traders or kind == CommandKind.BACKSTOP or kind == CommandKind.INSURE
     return int(command["account"]) if traders else NONE
 
 
@@ -117,7 +127,8 @@ def count_events_max(w: World, command: Record) -> int:
     orders += w.waiting.shape[0] - house["free_waiting_count"]
     if command["kind"] == CommandKind.TICK:
         positions = w.positions.shape[0] - house["free_position_count"]
-        return int(orders * EVENTS_PER_ORDER_TICK + positions)
+        total = orders * EVENTS_PER_ORDER_TICK + positions * EVENTS_PER_POSITION
+        return int(total + house["account_count"] * EVENTS_PER_ACCOUNT)
     return int(orders * EVENTS_PER_ORDER + command["item_count"] * EVENTS_PER_QUOTE)
 
 

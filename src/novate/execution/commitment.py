@@ -23,7 +23,17 @@ INSTRUMENT_DEPTH = 7
 FIELD_BYTES, LIMB_COUNT, RATE = 32, 4, 3
 DOMAIN_ROOT, DOMAIN_ACCOUNT, DOMAIN_ORDER, DOMAIN_INSTRUMENT, DOMAIN_ORACLE, DOMAIN_HOUSE = 1, 2, 3, 4, 5, 6
 DOMAIN_WAITING = 7
-ACCOUNT_FIELDS = ("cash_atoms", "nonce", "tier", "dead_man_ns", "cancel_on_disconnect")
+ACCOUNT_FIELDS = (
+    "cash_atoms",
+    "nonce",
+    "tier",
+    "dead_man_ns",
+    "cancel_on_disconnect",
+    "liquidation_stage",
+    "liquidation_count",
+    "warned",
+    "demand_e6",
+)
 GROUP_FIELDS = (
     "underlying",
     "window_ns",
@@ -164,7 +174,7 @@ class StateCommitment:
             chosen[3].tolist(),
             stack_fields(instruments[chosen[3]], INSTRUMENT_FIELDS),
             self.list_oracle(),
-            [int(house[name]) for name in HOUSE_FIELDS],
+            [int(house[name]) for name in HOUSE_FIELDS] + world.markets["slice_notional_atoms"].tolist(),
         )
 
     def list_account(self, number: int) -> list[int]:

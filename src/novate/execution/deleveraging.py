@@ -9,7 +9,7 @@ from novate.execution.ledger import (
     find_position,
     open_position,
     release_position,
-    trade_value,
+    trade_position,
 )
 from novate.execution.tables import NONE, World
 from novate.kernel import kernel_inner
@@ -77,8 +77,8 @@ def pass_lots(w: World, kind: int, account: int, other: int, number: int, lots: 
     mark = w.instruments[number]["mark_atoms"]
     direction = 1 if lots > 0 else -1
     leaving, arriving = find_position(w, account, number), open_position(w, other, number)
-    trade_value(w, leaving, -direction, abs(lots), mark, 0)
-    trade_value(w, arriving, direction, abs(lots), mark, 0)
+    trade_position(w, leaving, -direction, abs(lots), mark, 0)
+    trade_position(w, arriving, direction, abs(lots), mark, 0)
     release_position(w, leaving)
     release_position(w, arriving)
     event = emit(w, kind)

@@ -22,6 +22,7 @@ from novate.protocol.generated.codes import (
     Code,
     InstrumentKind,
     InstrumentState,
+    LiquidationStage,
     OrderFlag,
     Side,
     TimeInForce,
@@ -60,6 +61,15 @@ def verify_account(w: World, command: Record) -> Code:
     account["nonce"] = command["nonce"]
     account["dirty"] = 1
     return Code.OK
+
+
+@kernel_inner
+def verify_trader(w: World, command: Record) -> Code:
+    """Check who speaks, and that the account is not in liquidation. [AUTH-2] [LIQ-10]"""
+    code = verify_account(w, command)
+    if code == Code.OK and w.accounts[command["account"]]["liquidation_stage"] != LiquidationStage.NONE:
+        code = Code.IN_LIQUIDATION
+    return code
 
 
 @kernel_inner

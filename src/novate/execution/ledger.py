@@ -171,14 +171,16 @@ def add_held_lots(w: World, account: int, number: int, lots: int, cost_atoms: in
 
 
 @kernel_inner
-def trade_position(w: World, slot: int, direction: int, lots: int, price_ticks: int, fee_atoms: int) -> None:
-    """Apply one side of a fill: position, cash, fee and every sum. [NOVATE-1] to [NOVATE-4]"""
+def trade_position(w: World, slot: int, direction: int, lots: int, unit_atoms: int, fee_atoms: int) -> None:
+    """Apply one side of a trade at a value per lot: position, cash, fee and every sum. [NOVATE-1] to
+    [NOVATE-4]
+    """
     position = w.positions[slot]
     account, number = position["account"], position["instrument"]
     instrument = w.instruments[number]
     add_position_sums(w, slot, -1)
     cost_before = position["cost_atoms"]
-    cash = apply_trade(position, instrument["kind"], direction, lots, price_ticks, instrument["tick_atoms"])
+    cash = apply_trade(position, instrument["kind"], direction, lots, unit_atoms)
     w.accounts[account]["cash_atoms"] += cash - fee_atoms
     w.accounts[account]["dirty"] = 1
     add_position_sums(w, slot, 1)

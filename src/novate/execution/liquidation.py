@@ -12,7 +12,7 @@ from novate.execution.effective_price import compute_band_atoms
 from novate.execution.events import emit
 from novate.execution.ledger import compute_equity, find_position
 from novate.execution.matching import match_order
-from novate.execution.open_orders import cancel_all_of
+from novate.execution.open_orders import cancel_account_orders
 from novate.execution.tables import NONE, World
 from novate.kernel import kernel_inner
 from novate.protocol.arithmetic import div_ceil, div_floor, mul_ratio_ceil_e6
@@ -103,7 +103,7 @@ def start_liquidation(w: World, account: int, equity: int, requirement: int, tim
     event = emit_figures(w, EventKind.LIQUIDATION_STARTED, account, equity, requirement)
     event["instrument"] = underlying
     event["side"] = worst
-    cancel_all_of(w, account, CancelReason.LIQUIDATION)
+    cancel_account_orders(w, account, NONE, 0, 0, CancelReason.LIQUIDATION)
     record = w.accounts[account]
     record["liquidation_stage"] = LiquidationStage.SLICES
     record["liquidation_count"] = 0
@@ -164,7 +164,7 @@ def compute_slice_lots(w: World, account: int, slot: int) -> int:
     carried = position["lots"] * delta
     if (carried > 0 and net > 0) or (carried < 0 and net < 0):
         lots = min(lots, div_ceil(abs(net), abs(delta)))
-    return lots
+    return int(lots)
 
 
 @kernel_inner

@@ -100,8 +100,9 @@ def fill_maker(w: World, maker_slot: int, order: Record, taker_position: int, lo
         remove_order(w, maker_slot)
     elif maker["visible_lots"] == 0:
         refresh_order(w, maker_slot)
-    trade_position(w, maker_position, direction, lots, price_ticks, maker_fee)
-    trade_position(w, taker_position, -direction, lots, price_ticks, taker_fee)
+    unit_atoms = price_ticks * w.instruments[number]["tick_atoms"]
+    trade_position(w, maker_position, direction, lots, unit_atoms, maker_fee)
+    trade_position(w, taker_position, -direction, lots, unit_atoms, taker_fee)
     credit_fees(w, taker_fee + maker_fee)
     instrument = w.instruments[number]
     instrument["last_ticks"] = price_ticks

@@ -13,6 +13,7 @@ from novate.execution.judging import (
     verify_price,
     verify_quote_judgement,
     verify_size,
+    verify_trader,
 )
 from novate.execution.ledger import compute_account_initial, compute_equity, open_position
 from novate.execution.matching import rest_order, take_order_id
@@ -228,7 +229,7 @@ def apply_quote(w: World, account: int, group: int, item: Record, time_ns: int) 
 def apply_mass_quote(w: World, command: Record, items: Array) -> None:
     """MASS_QUOTE. [QUOTE-1] to [QUOTE-3]"""
     account, group, time_ns = command["account"], command["group"], command["time_ns"]
-    code = verify_account(w, command)
+    code = verify_trader(w, command)
     if code == Code.OK:
         code = verify_mass_quote(w, command, items)
     emit_result(w, code, account, 0)

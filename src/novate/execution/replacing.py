@@ -9,12 +9,12 @@ from typing import Any
 from novate.execution.events import emit_order, emit_result
 from novate.execution.judging import (
     VOLATILITY,
-    verify_account,
     verify_display,
     verify_judgement,
     verify_open,
     verify_price,
     verify_size,
+    verify_trader,
 )
 from novate.execution.ledger import change_open_lots, release_position
 from novate.execution.matching import match_order
@@ -117,7 +117,7 @@ def keeps_place(old: Record, order: Record) -> bool:
 def apply_replace(w: World, command: Record) -> None:
     """REPLACE. [MATCH-8]"""
     account, order_id, time_ns = command["account"], command["order_id"], command["time_ns"]
-    code = verify_account(w, command)
+    code = verify_trader(w, command)
     slot = find_slot(w.order_entries, order_id)
     if code == Code.OK:
         code = verify_replaceable(w, slot, command)

@@ -33,6 +33,7 @@ def integers(*names: str) -> np.dtype[Any]:
 ACCOUNT = integers(
     "cash_atoms", "nonce", "open_order_count", "first_position", "first_order", "dirty",
     "tier", "dead_man_ns", "cancel_on_disconnect", "waiting_count", "first_waiting",
+    "liquidation_stage", "liquidation_count", "warned", "demand_e6",
 )  # fmt: skip
 ORDER = integers(
     "order_id", "account", "instrument", "side", "time_in_force", "price_ticks", "lots", "priority",
@@ -128,6 +129,7 @@ class World(NamedTuple):
     free_waiting: Array  # int64[W], a stack
     repriced: Array  # ORDER[O], volatility orders on their way from one price to the next
     ready: Array  # int64[W], a heap of the ids of waiting orders whose parent has been filled
+    closures: Array  # int64[P, 2], account and notional of each closing in an auto-deleveraging
     due: Array  # int64[2 max(O, W)], heaps on top of each other: ids that sweeps have still to visit
     groups: Array  # GROUP[A, 4]
     group_effects: Array  # int64[A, 4, 34], O_g of the 32 scenarios, then O0_g and G_g
@@ -148,6 +150,7 @@ class World(NamedTuple):
 SCRATCH = (
     "draft",
     "repriced",
+    "closures",
     "due",
     "group_quotes",
     "heap",
@@ -201,6 +204,7 @@ def make_world(genesis: Genesis) -> World:
         free_orders=np.arange(orders - 1, -1, -1, dtype=np.int64),
         draft=np.zeros(1, ORDER),
         repriced=np.zeros(orders, ORDER),
+        closures=np.zeros((positions, 2), np.int64),
         waiting=np.zeros(waiting, WAITING),
         waiting_entries=np.zeros(count_slots(waiting), ENTRY),
         free_waiting=np.arange(waiting - 1, -1, -1, dtype=np.int64),
@@ -241,6 +245,7 @@ def fill_world(world: World, genesis: Genesis) -> None:
     house["free_waiting_count"] = genesis.limits["triggers"]
     world.accounts["first_waiting"] = NONE
     world.groups["underlying"] = NONE
+    world.accounts["demand_e6"] = NONE
     world.accounts["first_position"] = NONE
     world.accounts["first_order"] = NONE
     world.positions["account"] = NONE

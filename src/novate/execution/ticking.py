@@ -1,7 +1,7 @@
-"""TICK: expiry, marks, funding, timers and triggers, one after the other. The only command whose cost grows
-with the venue.
+"""TICK: expiry, marks, funding, liquidation, timers and triggers, one after the other.
 
-Implements [TICK-1] and [EXPIRY-2]; the phases are in the modules that it calls.
+The only command whose cost grows with the venue. Implements [TICK-1] and [EXPIRY-2]; the phases are in the
+modules that it calls.
 """
 
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from novate.execution.events import emit, emit_result
 from novate.execution.funding import fund_perpetuals
 from novate.execution.ledger import add_held_lots, add_position_sums, find_position, release_position
+from novate.execution.liquidation import supervise_accounts
 from novate.execution.market import advance_sums
 from novate.execution.marking import dirty_windows, mark_underlying
 from novate.execution.open_orders import cancel_orders_in
@@ -112,6 +113,7 @@ def apply_tick(w: World, command: Record) -> None:
     end_windows(w, time_ns)
     marked = renew_marks(w, time_ns)
     fund_perpetuals(w, time_ns)
+    supervise_accounts(w, time_ns)
     cancel_due_accounts(w, time_ns)
     cancel_expired_orders(w, time_ns)
     for u in range(w.markets.shape[0]):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from novate.execution.events import emit_result
-from novate.execution.judging import VOLATILITY, verify_account, verify_judgement, verify_order
+from novate.execution.judging import VOLATILITY, verify_account, verify_judgement, verify_order, verify_trader
 from novate.execution.matching import match_order, take_order_id
 from novate.execution.open_orders import cancel_account_orders, cancel_order
 from novate.execution.order_book import find_slot
@@ -44,7 +44,7 @@ def fill_draft(w: World, source: Record) -> Record:
 def apply_place(w: World, command: Record) -> None:
     """PLACE. [MATCH-1] to [MATCH-5]"""
     account, time_ns = command["account"], command["time_ns"]
-    code = verify_account(w, command)
+    code = verify_trader(w, command)
     order = fill_draft(w, command)
     if code == Code.OK:
         code = verify_order(w, order, time_ns, 0)

@@ -6,7 +6,7 @@ Implements [TRIG-1] to [TRIG-5].
 from typing import Any
 
 from novate.execution.events import emit, emit_order, emit_result
-from novate.execution.judging import verify_account, verify_judgement, verify_open, verify_order
+from novate.execution.judging import verify_judgement, verify_open, verify_order, verify_trader
 from novate.execution.matching import match_order, take_order_id
 from novate.execution.open_orders import cancel_linked
 from novate.execution.order_book import find_slot
@@ -125,7 +125,7 @@ def fill_waiting(w: World, slot: int, command: Record, order_id: int) -> Record:
 def apply_place_trigger(w: World, command: Record) -> None:
     """PLACE_TRIGGER. [TRIG-1]"""
     account = command["account"]
-    code = verify_account(w, command)
+    code = verify_trader(w, command)
     if code == Code.OK:
         code = verify_place_trigger(w, command)
     if code != Code.OK:

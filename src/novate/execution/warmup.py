@@ -22,6 +22,8 @@ START_NS = 1_700_000_000_000_000_000
 ACTOR = b"\x01" * 20
 Progress = Callable[[int, int], None]
 
+WARNING_E6 = 1_200_000
+
 
 def make_small_genesis() -> bytes:
     """Return the genesis of a throw-away venue with one of everything."""
@@ -37,7 +39,7 @@ def make_small_genesis() -> bytes:
         "slice_notional_atoms": 1000,
     }
     parameters = {name: HOUR_NS if "_ns" in name else 1000 for name in PARAMETER_NAMES}
-    parameters["warning_e6"] = E6
+    parameters["warning_e6"] = WARNING_E6
     limits = {"accounts": 4, "orders": 16, "positions": 16, "instruments": 4, "series": 4, "triggers": 4}
     document = {
         "version": 1,

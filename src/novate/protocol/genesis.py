@@ -192,7 +192,9 @@ def check_parameters(parameters: dict[str, int]) -> None:
 def check_liquidation(parameters: dict[str, int]) -> None:
     """Check the ranges of the liquidation parameters. [GENESIS-1]"""
     require(parameters["warning_e6"] >= constants.E6, "warning_e6 must be at least 1000000")
-    require(parameters["liquidation_fee_e6"] <= FEE_E6_MAX, f"liquidation_fee_e6 must not exceed {FEE_E6_MAX}")
+    require(
+        parameters["liquidation_fee_e6"] <= FEE_E6_MAX, f"liquidation_fee_e6 must not exceed {FEE_E6_MAX}"
+    )
     require(parameters["auction_step_e6"] >= 1, "auction_step_e6 must be at least 1")
     for name in ("slice_tick_count", "auction_tick_count"):
         require(1 <= parameters[name] <= TICK_COUNT_MAX, f"{name} must be from 1 to {TICK_COUNT_MAX}")

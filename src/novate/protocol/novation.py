@@ -57,19 +57,16 @@ def compute_closed_cost(lots: int, cost_atoms: int, closed_lots: int) -> int:
 
 
 @kernel
-def apply_trade(
-    position: Record, kind: int, direction: int, lots: int, price_ticks: int, tick_atoms: int
-) -> int:
+def apply_trade(position: Record, kind: int, direction: int, lots: int, unit_atoms: int) -> int:
     """Change one side's position by a fill and return the cash it receives, fees apart.
 
-    Units      lots, ticks, atoms -> atoms; `direction` is +1 for the buyer, -1 for the seller.
-    Range      lots * price * tick is below 2**20 * 2**35.
+    Units      lots, atoms per lot -> atoms; `direction` is +1 for the buyer, -1 for the seller.
+    Range      lots at most 2**24, a lot's value below 2**35.
     Rounding   only the entry value of a partly closed position rounds, and its remainder stays in
                `cost_atoms`.
     Law        [NOVATE-1] [NOVATE-2] [NOVATE-3]
     """
     held = position["lots"]
-    unit_atoms = price_ticks * tick_atoms
     closed = 0
     released = 0
     if held * direction < 0:
