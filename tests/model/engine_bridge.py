@@ -126,6 +126,7 @@ def compare_accounts(state: dict[str, Any], engine: Engine) -> None:
             "cash_atoms": account.cash_atoms,
             "nonce": account.nonce,
             **read_fields(record, ("tier", "dead_man_ns", "cancel_on_disconnect")),
+            **read_fields(record, ("liquidation_stage", "liquidation_count", "warned", "demand_e6")),
             "positions": positions,
             "groups": list_groups(engine, number),
             "open_orders": len(read_open_orders(engine, number)),
@@ -175,6 +176,7 @@ def compare_oracles(state: dict[str, Any], engine: Engine) -> None:
     for number, expected in enumerate(state["underlyings"]):
         record = engine.world.markets[number]
         assert expected["dirty"] == bool(record["dirty"]), f"underlying {number}"
+        assert expected["slice_notional_atoms"] == int(record["slice_notional_atoms"]), f"underlying {number}"
         if expected["has_index"]:
             names = ("index_atoms", "confidence_e6", "index_time_ns", "advanced_ns")
             mine = {name: expected[name] for name in names}

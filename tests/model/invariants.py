@@ -1,11 +1,14 @@
-"""What holds in every state of the model, whatever the commands were; [CASH-3] first of all."""
+"""What holds in every state of the model, whatever the commands were; [CASH-3] first of all.
+
+`check_tick` is what holds after a TICK: who was below maintenance is in liquidation.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import orders
-from .records import GTC, LIMITS, LINEAR, PERPETUAL, POST_ONLY, Account
+from . import margin, orders
+from .records import E6, GTC, KINDS, LIMITS, LINEAR, PERPETUAL, POST_ONLY, STAGES, Account
 
 if TYPE_CHECKING:
     from .model import Model
@@ -18,6 +21,38 @@ def check(model: Model) -> None:
     _check_slots(model)
     for account in model.accounts:
         _check_groups(account)
+        _check_liquidation(model, account)
+
+
+def _check_liquidation(model: Model, account: Account) -> None:
+    """An account in liquidation has no orders of any kind; its ticks are counted and do not run out."""
+    rules, count = model.parameters, account.liquidation_count
+    assert account.warned in (0, 1)
+    assert -1 <= account.demand_e6 <= E6
+    if account.liquidation_stage == STAGES["NONE"]:
+        return
+    assert not account.orders
+    assert not account.waiting
+    in_slices = account.liquidation_stage == STAGES["SLICES"]
+    assert 0 <= count < rules["slice_tick_count" if in_slices else "auction_tick_count"]
+
+
+def check_tick(model: Model, events: list[dict[str, int]]) -> None:
+    """After a TICK with these events: an account that holds lots, is neither stale nor in liquidation, and is
+    below maintenance came there after its turn, by a fill, by being closed against a debtor, or by its debt.
+    """
+    touched = set()
+    for event in events:
+        if event["kind"] in (KINDS["FILL"], KINDS["DELEVERAGED"], KINDS["LOSS_SHARED"]):
+            touched |= {event["account"], event["maker_account"]}
+        if event["kind"] == KINDS["AUCTION_TAKEN"] and event["maker_account"] not in touched:
+            assert margin.passes(model, model.accounts[event["maker_account"]])
+    for number, account in enumerate(model.accounts):
+        stale = any(model.is_stale(model.instruments[i].underlying) for i in account.positions)
+        if stale or number in touched or account.liquidation_stage != STAGES["NONE"]:
+            continue
+        equity, maintenance = margin.standing(model, account)
+        assert not account.positions or equity >= maintenance
 
 
 def _check_money(model: Model) -> None:

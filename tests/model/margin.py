@@ -187,9 +187,23 @@ def group_risks(model: Model, account: Account) -> list[list[GroupRisk]]:
 
 
 def initial_margin(model: Model, found: list[Exposure], groups: list[GroupRisk], underlying: int) -> int:
-    """[MARGIN-8] for one underlying, with [MARGIN-4] to [MARGIN-7] in their initial forms."""
+    """[MARGIN-8] for one underlying."""
     if not found and not groups:
         return 0
+    scan = _initial_scan(found, groups)
+    return max(0, -min(scan)) + _contingencies(model, found, groups, underlying)
+
+
+def _initial_scan(found: list[Exposure], groups: list[GroupRisk]) -> list[int]:
+    """[MARGIN-13]: P[s] + O[s] + sum of O_g[s], then O0 + sum of O0_g."""
+    scan = filled_scan(found)
+    for group in groups:
+        scan = list(map(operator.add, scan, group.effects))
+    return scan
+
+
+def _contingencies(model: Model, found: list[Exposure], groups: list[GroupRisk], underlying: int) -> int:
+    """[MARGIN-4] to [MARGIN-7] in their initial forms, and what [MARGIN-13] adds to them."""
     futures = 0
     short = sum(group.sellable for group in groups)
     confidence = sum(group.fillable for group in groups)
@@ -200,12 +214,8 @@ def initial_margin(model: Model, found: list[Exposure], groups: list[GroupRisk],
             futures += worst
         else:
             short += max(0, sells - held) * instrument.notional_atoms
-    scan = filled_scan(found)
-    for group in groups:
-        scan = list(map(operator.add, scan, group.effects))
     rates = model.parameters
-    total = max(0, -min(scan))
-    total += _basis(found, with_orders=True) - sum(group.basis for group in groups)
+    total = _basis(found, with_orders=True) - sum(group.basis for group in groups)
     total += mul_ratio_ceil_e6(futures, rates["futures_initial_e6"])
     total += mul_ratio_ceil_e6(short, rates["short_initial_e6"])
     if model.underlyings[underlying].confidence_e6 < rates["confidence_threshold_e6"]:
@@ -261,6 +271,34 @@ def summary(model: Model, account: Account) -> Summary:
     equity, unrealised = _equity(account, found)
     maintenance = sum(maintenance_margin(model, part) for part in found)
     return Summary(equity, unrealised, _initial(model, account, found), maintenance)
+
+
+def standing(model: Model, account: Account) -> tuple[int, int]:
+    """Equity and maintenance margin over all underlyings."""
+    found = exposures(model, account)
+    return _equity(account, found)[0], sum(maintenance_margin(model, part) for part in found)
+
+
+def worst_scenario(found: list[Exposure]) -> int:
+    """The lowest scenario in which P of [MARGIN-1] is least."""
+    scan = unpack(_held_scan(found))[: LIMITS["SCENARIO_COUNT"]]
+    return scan.index(min(scan))
+
+
+def merged_requirement(model: Model, backstop: Account, account: Account) -> int:
+    """[LIQ-5]: what the backstop's equity must cover with the account's positions added to its own.
+
+    The scenarios of both are added, everything else is a sum of two requirements that are each rounded up.
+    """
+    groups, passing = group_risks(model, backstop), exposures(model, account)
+    total = 0
+    for underlying, mine in enumerate(exposures(model, backstop)):
+        theirs = passing[underlying]
+        scan = map(operator.add, _initial_scan(mine, groups[underlying]), unpack(_held_scan(theirs)))
+        total += max(0, -min(scan))
+        total += _contingencies(model, mine, groups[underlying], underlying)
+        total += _contingencies(model, theirs, [], underlying)
+    return total
 
 
 def surplus(model: Model, account: Account) -> int:

@@ -105,8 +105,7 @@ def _fill(model: Model, taker: Order, maker: Order, lots: int) -> None:
     price_atoms = maker.price_ticks * instrument.tick_atoms
     for (order, account), fee_per_lot in zip(sides, rates, strict=True):
         signed_lots = lots * direction(order)
-        gain = _trade(account, taker.instrument, signed_lots, price_atoms)
-        account.cash_atoms += gain if instrument.kind in LINEAR else -signed_lots * price_atoms
+        trade(model, account, taker.instrument, signed_lots, price_atoms)
         account.cash_atoms -= lots * fee_per_lot
         order.lots -= lots
     maker.visible_lots -= lots
@@ -127,7 +126,14 @@ def _fill(model: Model, taker: Order, maker: Order, lots: int) -> None:
     )
 
 
-def _trade(account: Account, number: int, signed_lots: int, price_atoms: int) -> int:
+def trade(model: Model, account: Account, number: int, signed_lots: int, price_atoms: int) -> None:
+    """[NOVATE-2] and [NOVATE-3] for one side, at a value per lot in atoms; fees are apart."""
+    gain = _change_position(account, number, signed_lots, price_atoms)
+    linear = model.instruments[number].kind in LINEAR
+    account.cash_atoms += gain if linear else -signed_lots * price_atoms
+
+
+def _change_position(account: Account, number: int, signed_lots: int, price_atoms: int) -> int:
     """[NOVATE-2]: keep lots and entry value; returns the closed part's gain, paid for linear instruments."""
     position = account.positions.setdefault(number, Position())
     held, cost = position.lots, position.cost_atoms

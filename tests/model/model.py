@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import invariants, margin, oracle, orders, quotes, timers, venue, waiting
+from . import invariants, liquidation, margin, oracle, orders, quotes, timers, venue, waiting
 from .records import (
     EVENT_FIELDS,
     KINDS,
     SIGNED_BY,
+    STAGES,
     Account,
     House,
     Instrument,
@@ -37,7 +38,7 @@ class Model:
         self.genesis = genesis
         self.parameters: dict[str, int] = genesis["parameters"]
         self.limits: dict[str, int] = genesis["limits"]
-        self.underlyings = [Underlying(config) for config in genesis["underlyings"]]
+        self.underlyings = [Underlying(u, u["slice_notional_atoms"]) for u in genesis["underlyings"]]
         self.accounts: list[Account] = []
         self.numbers: dict[str, int] = {}
         self.instruments: list[Instrument] = []
@@ -105,6 +106,12 @@ class Model:
         account.nonce = command["nonce"]
         return number, account
 
+    def authenticate_free(self, command: Command) -> tuple[int, Account]:
+        """The same, then [LIQ-10]: an account in liquidation takes no new risk and parts with no money."""
+        number, account = self.authenticate(command)
+        require(account.liquidation_stage == STAGES["NONE"], "IN_LIQUIDATION")
+        return number, account
+
     def authenticate_operator(self, command: Command) -> None:
         """[AUTH-4] for the operator."""
         require(command["signer"] == self.genesis["operator"], "OPERATOR_UNKNOWN")
@@ -143,6 +150,10 @@ class Model:
             "tier": account.tier,
             "dead_man_ns": account.dead_man_ns,
             "cancel_on_disconnect": account.cancel_on_disconnect,
+            "liquidation_stage": account.liquidation_stage,
+            "liquidation_count": account.liquidation_count,
+            "warned": account.warned,
+            "demand_e6": account.demand_e6,
             "positions": [(i, position.lots, position.cost_atoms) for i, position in held],
             "groups": [
                 {"group": number} | _fields(group) for number, group in sorted(account.groups.items())
@@ -174,6 +185,7 @@ def _underlying_state(underlying: Underlying) -> dict[str, Any]:
         "index_time_ns": underlying.index_time_ns or 0,
         "has_index": underlying.index_time_ns is not None,
         "dirty": underlying.dirty,
+        "slice_notional_atoms": underlying.slice_notional_atoms,
         "advanced_ns": underlying.advanced_ns or 0,
         "reports": sorted((who, *report) for who, report in underlying.reports.items()),
     }
@@ -212,4 +224,7 @@ _HANDLERS = {
     "SET_MMP": quotes.set_mmp,
     "MASS_QUOTE": quotes.mass_quote,
     "SET_TIER": venue.set_tier,
+    "BACKSTOP": liquidation.backstop,
+    "SET_SLICE": liquidation.set_slice,
+    "INSURE": venue.insure,
 }

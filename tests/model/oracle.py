@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import fees, funding, orders, pricing, quotes, timers, waiting
+from . import fees, funding, liquidation, orders, pricing, quotes, timers, waiting
 from .records import (
     CALL,
     EXPIRED,
@@ -132,6 +132,7 @@ def tick(model: Model, command: Command) -> tuple[int, int]:
     quotes.end_windows(model)
     marked = _renew_marks(model)
     funding.fund(model)
+    liquidation.liquidate(model)
     timers.cancel_due_accounts(model)
     timers.cancel_expired(model)
     for number in marked:

@@ -212,7 +212,7 @@ def make_order(order_id: int, account: int, given: Command | Waiting) -> Order:
 
 def place(model: Model, command: Command) -> tuple[int, int]:
     """[MATCH-1]."""
-    number, account = model.authenticate(command)
+    number, account = model.authenticate_free(command)
     check_form(model, command, waits=False)
     order = make_order(model.house.next_order_id, number, command)
     judge(model, account, order, replaced=False)
@@ -223,7 +223,7 @@ def place(model: Model, command: Command) -> tuple[int, int]:
 
 def replace(model: Model, command: Command) -> tuple[int, int]:
     """[MATCH-8]."""
-    number, _ = model.authenticate(command)
+    number, _ = model.authenticate_free(command)
     require(command["order_id"] in model.orders, "ORDER_NOT_FOUND")
     old = model.orders[command["order_id"]]
     require(old.account == number, "ORDER_NOT_OWNED")

@@ -167,7 +167,7 @@ def _trip(model: Model, account: int, number: int) -> None:
 
 def mass_quote(model: Model, command: Command) -> tuple[int, int]:
     """[QUOTE-1] to [QUOTE-3]."""
-    number, account = model.authenticate(command)
+    number, account = model.authenticate_free(command)
     items, chosen = command["items"], command["group"]
     named = [item[0] for item in items]
     require(1 <= len(items) <= LIMITS["QUOTE_COUNT_MAX"], "COMMAND_MALFORMED")

@@ -35,6 +35,7 @@ CALL, PUT, PERPETUAL, FUTURE = (
     SCHEMA["enums"]["InstrumentKind"][name] for name in ("CALL", "PUT", "PERPETUAL", "FUTURE")
 )
 LINEAR = (PERPETUAL, FUTURE)
+STAGES: dict[str, int] = SCHEMA["enums"]["LiquidationStage"]
 OPEN, EXPIRED = SCHEMA["enums"]["InstrumentState"]["OPEN"], SCHEMA["enums"]["InstrumentState"]["EXPIRED"]
 E6 = SCALES["E6"]
 
@@ -143,7 +144,7 @@ class Group:
 class Account:
     """An owner's cash, highest nonce, positions by instrument, open orders by id and groups by number.
 
-    Quotes are open orders with a group.
+    Quotes are open orders with a group. A demand of -1 is none ([LIQ-9]).
     """
 
     address: str
@@ -156,6 +157,10 @@ class Account:
     cancel_on_disconnect: int = 0
     tier: int = 0
     groups: dict[int, Group] = field(default_factory=dict)
+    liquidation_stage: int = STAGES["NONE"]
+    liquidation_count: int = 0
+    warned: int = 0
+    demand_e6: int = -1
 
 
 @dataclass(eq=False, slots=True)
@@ -226,9 +231,13 @@ class Instrument:
 
 @dataclass(eq=False, slots=True)
 class Underlying:
-    """An index, its oracles' last reports (oracle -> price, confidence, time) and whether marks are due."""
+    """An index, its oracles' last reports (oracle -> price, confidence, time) and whether marks are due.
+
+    `slice_notional_atoms` is how much one slice of a liquidation may be worth ([LIQ-2]).
+    """
 
     config: dict[str, Any]
+    slice_notional_atoms: int
     index_atoms: int = 0
     confidence_e6: int = 0
     index_time_ns: int | None = None

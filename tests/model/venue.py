@@ -46,21 +46,36 @@ def deposit(model: Model, command: Command) -> tuple[int, int]:
 
 def withdraw(model: Model, command: Command) -> tuple[int, int]:
     """[CASH-2]."""
-    number, account = model.authenticate(command)
-    amount = command["amount_atoms"]
-    require(amount >= 1, "AMOUNT_NOT_POSITIVE")
-    require(amount <= account.cash_atoms, "CASH_INSUFFICIENT")
-    require(amount <= model.house.deposited_atoms - model.house.withdrawn_atoms, "CASH_INSUFFICIENT")
-    for underlying in range(len(model.underlyings)):
-        if margin.gross_lots(model, account, underlying) > 0:
-            require(not model.is_stale(underlying), "MARK_STALE")
-    equity, unrealised, initial, _ = margin.summary(model, account)
-    require(equity - max(0, unrealised) - amount >= initial, "INITIAL_MARGIN_INSUFFICIENT")
+    number, account = model.authenticate_free(command)
+    amount, held = command["amount_atoms"], model.house.deposited_atoms - model.house.withdrawn_atoms
+    _check_spendable(model, account, amount, min(account.cash_atoms, held))
     account.cash_atoms -= amount
     model.house.withdrawn_atoms += amount
     model.house.withdrawal_count += 1
     model.emit("WITHDRAWN", account=number, amount_atoms=amount, order_id=model.house.withdrawal_count)
     return number, 0
+
+
+def insure(model: Model, command: Command) -> tuple[int, int]:
+    """[LIQ-9]: a gift to the insurance fund, of money that could be withdrawn."""
+    number, account = model.authenticate_free(command)
+    amount = command["amount_atoms"]
+    _check_spendable(model, account, amount, account.cash_atoms)
+    account.cash_atoms -= amount
+    model.house.insurance_atoms += amount
+    model.emit("FUND_PAID_IN", account=number, amount_atoms=amount)
+    return number, 0
+
+
+def _check_spendable(model: Model, account: Account, amount: int, most: int) -> None:
+    """The amount is there, and the account's margin does not need it ([CASH-2])."""
+    require(amount >= 1, "AMOUNT_NOT_POSITIVE")
+    require(amount <= most, "CASH_INSUFFICIENT")
+    for underlying in range(len(model.underlyings)):
+        if margin.gross_lots(model, account, underlying) > 0:
+            require(not model.is_stale(underlying), "MARK_STALE")
+    equity, unrealised, initial, _ = margin.summary(model, account)
+    require(equity - max(0, unrealised) - amount >= initial, "INITIAL_MARGIN_INSUFFICIENT")
 
 
 def list_instrument(model: Model, command: Command) -> tuple[int, int]:

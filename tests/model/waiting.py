@@ -17,7 +17,7 @@ ATOMS_END = 1 << 40
 
 def place_trigger(model: Model, command: Command) -> tuple[int, int]:
     """[TRIG-1]."""
-    number, account = model.authenticate(command)
+    number, account = model.authenticate_free(command)
     orders.check_form(model, command, waits=True)
     require(_trigger_fits(command), "TRIGGER_INVALID")
     if command["parent_id"] > 0:
