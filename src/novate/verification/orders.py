@@ -1,7 +1,8 @@
 """How orders join and leave: position records, levels, slots, and what ends together with what.
 
 Everything that ends an order goes through `cancel_order` or `cancel_waiting`, so that its children never
-outlive it. Verifies [AUTH-2], [AUTH-3], [MATCH-9], [LINK-1], [LINK-2] and [NOVATE-5].
+outlive it. Verifies [AUTH-2], [AUTH-3], [LIQ-10], [MATCH-9], [LINK-1], [LINK-2]
+and [NOVATE-5].
 """
 
 from bisect import bisect_left, insort
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from novate.protocol.command import Command
-from novate.protocol.generated.codes import CancelReason, Code, Side, TriggerReference
+from novate.protocol.generated.codes import CancelReason, Code, LiquidationStage, Side, TriggerReference
 from novate.protocol.generated.records import COMMAND_FIELDS
 from novate.verification.order_records import Order, WaitingOrder
 from novate.verification.risk import change_open
@@ -37,6 +38,13 @@ def authenticate(state: State, command: Command) -> Account:
     require(command.values[nonce_at] > account.nonce, Code.NONCE_REPLAYED)
     account.nonce = command.values[nonce_at]
     state.dirty_accounts.add(number)
+    return account
+
+
+def admit(state: State, command: Command) -> Account:
+    """Return the signing account of a command that an account in liquidation may not give [LIQ-10]."""
+    account = authenticate(state, command)
+    require(account.stage == LiquidationStage.NONE, Code.IN_LIQUIDATION)
     return account
 
 

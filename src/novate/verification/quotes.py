@@ -14,7 +14,7 @@ from novate.protocol.generated.constants import (
 from novate.verification.judging import check_open, judge_quote
 from novate.verification.matching import match
 from novate.verification.order_records import Terms
-from novate.verification.orders import authenticate, cancel_order
+from novate.verification.orders import admit, authenticate, cancel_order
 from novate.verification.protection import end_quotes, end_window, has_lawful_figures, list_quotes
 from novate.verification.risk import compute_summary
 from novate.verification.state import Account, Group, Instrument, Order, Rejected, State, require
@@ -45,7 +45,7 @@ def set_protection(state: State, command: Command) -> tuple[int, int]:
 
 def mass_quote(state: State, command: Command) -> tuple[int, int]:
     """Apply MASS_QUOTE and return (account, 0) [QUOTE-1] [QUOTE-2] [QUOTE-3]."""
-    account = authenticate(state, command)
+    account = admit(state, command)
     numbers = [item[0] for item in command.items]
     shaped = 1 <= len(numbers) <= QUOTE_COUNT_MAX
     shaped = shaped and all(left < right for left, right in pairwise(numbers))

@@ -7,13 +7,13 @@ keeps, finds, orders and traverses state in its own way, so that a mistake of th
 from typing import NamedTuple
 
 from novate.protocol.command import NO_ACCOUNT, Command
-from novate.protocol.generated.codes import Code, CommandKind, InstrumentKind
+from novate.protocol.generated.codes import Code, CommandKind, EventKind, InstrumentKind
 from novate.protocol.generated.constants import CASH_ATOMS_MAX, EXPIRY_AHEAD_NS_MAX, NS_PER_S, SCENARIO_COUNT
 from novate.protocol.generated.records import SIGNED_BY
 from novate.protocol.genesis import Genesis
 from novate.protocol.instrument import InstrumentTerms, format_instrument_name
-from novate.verification import marking, quotes, timers, trading, waiting
-from novate.verification.orders import authenticate
+from novate.verification import auction, marking, quotes, timers, trading, waiting
+from novate.verification.orders import admit
 from novate.verification.risk import compute_summary
 from novate.verification.state import (
     NO_SERIES,
@@ -26,8 +26,11 @@ from novate.verification.state import (
     State,
     require,
 )
+from novate.verification.steps import Step
 from novate.verification.ticking import tick
 from novate.verification.tree import StateTree
+
+SLICE_ATOMS_END = 1 << 40
 
 
 class Outcome(NamedTuple):
@@ -55,6 +58,7 @@ class Replayer:
         state = self.state
         state.sequence += 1
         state.endings.clear()
+        state.steps.clear()
         try:
             require(state.time_ns is None or command.time_ns >= state.time_ns, Code.TIME_NOT_MONOTONIC)
             state.time_ns = command.time_ns
@@ -115,21 +119,36 @@ def deposit(state: State, command: Command) -> tuple[int, int]:
 
 def withdraw(state: State, command: Command) -> tuple[int, int]:
     """Apply WITHDRAW [CASH-2]."""
-    account = authenticate(state, command)
+    account = admit(state, command)
     amount = command.values[0]
-    require(amount >= 1, Code.AMOUNT_NOT_POSITIVE)
-    require(amount <= account.cash_atoms, Code.CASH_INSUFFICIENT)
-    require(amount <= state.deposited_atoms - state.withdrawn_atoms, Code.CASH_INSUFFICIENT)
-    for market, holdings in zip(state.markets, account.holdings, strict=True):
-        # A record exists only while lots are held or open, so gross lots are positive exactly then.
-        require(not holdings or not state.is_stale(market), Code.MARK_STALE)
-    equity, unrealised, initial = compute_summary(state, account)
-    require(equity - max(0, unrealised) - amount >= initial, Code.INITIAL_MARGIN_INSUFFICIENT)
+    check_payable(state, account, amount, state.deposited_atoms - state.withdrawn_atoms)
     state.pay(account, -amount)
     state.withdrawn_atoms += amount
     state.withdrawal_count += 1
     state.withdrawals.append((account.address, amount))
     return account.number, 0
+
+
+def insure(state: State, command: Command) -> tuple[int, int]:
+    """Apply INSURE [LIQ-9]; the money stays inside, so the vault sets no limit."""
+    account = admit(state, command)
+    amount = command.values[0]
+    check_payable(state, account, amount, account.cash_atoms)
+    state.pay(account, -amount)
+    state.insurance_atoms += amount
+    state.steps.append(Step(EventKind.FUND_PAID_IN, account.number, amount_atoms=amount))
+    return account.number, 0
+
+
+def check_payable(state: State, account: Account, amount: int, limit_atoms: int) -> None:
+    """Check that an account can do without an amount, of which at most `limit_atoms` may leave [CASH-2]."""
+    require(amount >= 1, Code.AMOUNT_NOT_POSITIVE)
+    require(amount <= min(account.cash_atoms, limit_atoms), Code.CASH_INSUFFICIENT)
+    for market, holdings in zip(state.markets, account.holdings, strict=True):
+        # A record exists only while lots are held or open, so gross lots are positive exactly then.
+        require(not holdings or not state.is_stale(market), Code.MARK_STALE)
+    equity, unrealised, initial = compute_summary(state, account)
+    require(equity - max(0, unrealised) - amount >= initial, Code.INITIAL_MARGIN_INSUFFICIENT)
 
 
 def authenticate_operator(state: State, command: Command) -> None:
@@ -149,6 +168,20 @@ def set_tier(state: State, command: Command) -> tuple[int, int]:
     require(0 <= tier < len(state.genesis.fee_tiers), Code.TIER_INVALID)
     state.accounts[number].tier = tier
     state.dirty_accounts.add(number)
+    return -1, 0
+
+
+def set_slice(state: State, command: Command) -> tuple[int, int]:
+    """Apply SET_SLICE [LIQ-9]."""
+    underlying, notional_atoms = command.values[:2]
+    authenticate_operator(state, command)
+    market = marking.find_market(state, underlying)
+    require(notional_atoms >= 1, Code.AMOUNT_NOT_POSITIVE)
+    require(notional_atoms < SLICE_ATOMS_END, Code.BALANCE_LIMIT)
+    market.slice_notional_atoms = notional_atoms
+    state.steps.append(
+        Step(EventKind.SLICE_SET, NO_ACCOUNT, instrument=underlying, amount_atoms=notional_atoms)
+    )
     return -1, 0
 
 
@@ -209,6 +242,8 @@ def check_sums(state: State) -> None:
     """Check conservation on the running sums [CASH-3]."""
     owed = state.cash_sum - state.linear_cost_sum + state.fees_atoms + state.insurance_atoms
     paid_in = state.deposited_atoms - state.withdrawn_atoms
+    if state.insurance_atoms < 0:
+        raise BrokenInvariant(f"the insurance fund owes {-state.insurance_atoms} atoms [LIQ-7]")
     if owed != paid_in:
         raise BrokenInvariant(
             f"cash, entry values, fees and insurance are {owed} atoms, {paid_in} came in [CASH-3]"
@@ -245,6 +280,9 @@ READERS = {
     CommandKind.SET_MMP: quotes.set_protection,
     CommandKind.MASS_QUOTE: quotes.mass_quote,
     CommandKind.SET_TIER: set_tier,
+    CommandKind.BACKSTOP: auction.set_demand,
+    CommandKind.SET_SLICE: set_slice,
+    CommandKind.INSURE: insure,
     CommandKind.INDEX: marking.report_index,
     CommandKind.SURFACE: marking.report_surface,
 }

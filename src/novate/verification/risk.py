@@ -23,6 +23,8 @@ from novate.verification.state import (
     Vector,
 )
 
+MAINTENANCE_SHARE_E6 = 800_000
+
 
 class GroupSums(NamedTuple):
     """The worst that one window of fills can do to a group's quotes [MARGIN-13]."""
@@ -129,10 +131,15 @@ def add_contingency(portfolio: Portfolio, position: Position, sign: int) -> None
     worst = max(abs(held + buys), abs(held - sells)) * notional
     portfolio.worst_atoms += sign * worst
     portfolio.gross_lots += sign * (abs(held) + buys + sells + position.quoted)
+    held_atoms = abs(held) * notional
+    portfolio.held_lots += sign * abs(held)
+    portfolio.held_atoms += sign * held_atoms
     if position.instrument.is_linear:
         portfolio.futures_atoms += sign * worst
+        portfolio.held_futures_atoms += sign * held_atoms
     else:
         portfolio.short_atoms += sign * max(0, sells - held) * notional
+        portfolio.held_short_atoms += sign * max(0, -held) * notional
 
 
 def change_open(state: State, order: Order, position: Position, lots: int) -> None:
@@ -204,11 +211,16 @@ def compute_group(group: Group, quotes: Iterable[tuple[Order, int]]) -> GroupSum
     )
 
 
-def compute_initial(state: State, account: Account, underlying: int) -> int:
-    """Return the initial requirement of one portfolio, rounding up [MARGIN-8] [MARGIN-13]."""
+def compute_initial(state: State, account: Account, underlying: int, taken: Portfolio | None = None) -> int:
+    """Return the initial requirement of one portfolio, rounding up [MARGIN-8] [MARGIN-13].
+
+    With `taken` it is the bound with that portfolio on top: profits meet, all else adds up [LIQ-5].
+    """
     rates, market = state.parameters, state.markets[underlying]
     portfolio = find_portfolio(state, account, underlying)
     profits, fill_atoms = portfolio.pnl + portfolio.effects, portfolio.fill_atoms
+    if taken is not None:
+        profits = profits + taken.pnl
     short_atoms, worst_atoms, basis_atoms = portfolio.short_atoms, portfolio.worst_atoms, 0
     for number, quotes in portfolio.quotes.items():
         sums = compute_group(account.groups[number], quotes.values())
@@ -224,7 +236,54 @@ def compute_initial(state: State, account: Account, underlying: int) -> int:
     total += mul_ratio_ceil(short_atoms, rates["short_initial_e6"])
     if market.confidence_e6 < rates["confidence_threshold_e6"]:
         total += mul_ratio_ceil(worst_atoms, rates["confidence_rate_e6"])
+    return total + (compute_taken_contingencies(state, market, taken) if taken is not None else 0)
+
+
+def compute_taken_contingencies(state: State, market: Market, taken: Portfolio) -> int:
+    """Return what a portfolio's held lots add to whoever takes it, beyond scenarios, each part rounded up
+    [LIQ-5].
+    """
+    rates = state.parameters
+    total = compute_held_basis(taken)
+    total += mul_ratio_ceil(taken.held_futures_atoms, rates["futures_initial_e6"])
+    total += mul_ratio_ceil(taken.held_short_atoms, rates["short_initial_e6"])
+    if market.confidence_e6 < rates["confidence_threshold_e6"]:
+        total += mul_ratio_ceil(taken.held_atoms, rates["confidence_rate_e6"])
     return total
+
+
+def compute_held_basis(portfolio: Portfolio) -> int:
+    """Return the basis requirement of held lots alone [MARGIN-6]."""
+    return sum(max(0, -min(down, up)) for down, up, _, _ in portfolio.basis.values())
+
+
+def compute_maintenance(state: State, account: Account, underlying: int) -> int:
+    """Return the maintenance requirement of one portfolio, rounding up [MARGIN-8]."""
+    rates, portfolio = state.parameters, find_portfolio(state, account, underlying)
+    total = mul_ratio_ceil(max(0, -int(portfolio.pnl.min())), MAINTENANCE_SHARE_E6)
+    total += mul_ratio_ceil(portfolio.held_futures_atoms, rates["futures_maintenance_e6"])
+    total += mul_ratio_ceil(portfolio.held_short_atoms, rates["short_maintenance_e6"])
+    return total + compute_held_basis(portfolio)
+
+
+def compute_equity(state: State, account: Account) -> int:
+    """Return cash and the value of all positions, less the entry value of the linear ones [MARGIN-2]."""
+    equity = account.cash_atoms
+    for underlying, holdings in enumerate(account.holdings):
+        if holdings:
+            portfolio = find_portfolio(state, account, underlying)
+            equity += portfolio.value_atoms - portfolio.linear_cost_atoms
+    return equity
+
+
+def compute_standing(state: State, account: Account) -> tuple[int, int]:
+    """Return (equity, maintenance requirement over all underlyings) [MARGIN-2] [MARGIN-8]."""
+    required = sum(
+        compute_maintenance(state, account, underlying)
+        for underlying, holdings in enumerate(account.holdings)
+        if holdings
+    )
+    return compute_equity(state, account), required
 
 
 def compute_summary(state: State, account: Account) -> tuple[int, int, int]:

@@ -13,7 +13,6 @@ from itertools import islice
 from typing import NamedTuple
 
 from novate.protocol.command import Command
-from novate.protocol.generated.codes import CommandKind
 from novate.protocol.generated.records import SIGNED_BY
 from novate.protocol.genesis import Genesis
 from novate.protocol.signing import Domain, Names, compute_digest, recover_signer
@@ -58,8 +57,8 @@ def iterate_tasks(genesis: Genesis, commands: Sequence[PublishedCommand]) -> Ite
             # A field came as any int64; one that has no place in the signed struct says so in these ways.
             except (LookupError, ValueError, ArithmeticError, struct.error) as error:
                 yield Task(sequence, command, b"", str(error))
-        # Listings depend on time, the operator's nonce and earlier listings only; a tier uses up a nonce too.
-        if command.kind in (CommandKind.LIST_INSTRUMENT, CommandKind.SET_TIER):
+        # Listings depend on time, the operator's nonce and earlier listings only.
+        if SIGNED_BY[command.kind] == "operator":
             listings.apply(command)
         else:
             listings.pass_time(command)

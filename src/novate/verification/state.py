@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from novate.protocol.generated.codes import Code, InstrumentKind, InstrumentState
+from novate.protocol.generated.codes import Code, InstrumentKind, InstrumentState, LiquidationStage
 from novate.protocol.genesis import Genesis, Underlying
 from novate.verification.order_records import Order as Order
 from novate.verification.order_records import SlotStack, WaitingOrder
+from novate.verification.steps import Step
 
 Vector = np.ndarray[Any, np.dtype[np.int64]]
 NO_SERIES = -1
 NO_MARK = -1
+NO_DEMAND = -1
 
 
 class Rejected(Exception):
@@ -51,7 +53,10 @@ class Position:
 
 
 class Portfolio:
-    """The margin sums of one account in one underlying, valid for the marks numbered `version`."""
+    """The margin sums of one account in one underlying, valid for the marks numbered `version`.
+
+    Those that begin with `held` count held lots alone, for the maintenance requirement.
+    """
 
     __slots__ = (
         "basis",
@@ -59,6 +64,10 @@ class Portfolio:
         "fill_atoms",
         "futures_atoms",
         "gross_lots",
+        "held_atoms",
+        "held_futures_atoms",
+        "held_lots",
+        "held_short_atoms",
         "linear_cost_atoms",
         "linear_value_atoms",
         "pnl",
@@ -85,6 +94,7 @@ class Portfolio:
         self.quotes.clear()
         self.value_atoms = self.linear_value_atoms = self.linear_cost_atoms = self.fill_atoms = 0
         self.gross_lots = self.futures_atoms = self.short_atoms = self.worst_atoms = 0
+        self.held_lots = self.held_atoms = self.held_futures_atoms = self.held_short_atoms = 0
 
 
 class Group:
@@ -120,8 +130,8 @@ class Group:
 
 
 class Account:
-    """One owner: cash, nonce, fee tier, timers, quote groups, waiting orders, and per underlying position
-    records and margin sums.
+    """One owner: cash, nonce, fee tier, timers, stage of liquidation, quote groups, waiting orders, and per
+    underlying position records and margin sums.
     """
 
     __slots__ = (
@@ -129,14 +139,18 @@ class Account:
         "cancel_on_disconnect",
         "cash_atoms",
         "dead_man_ns",
+        "demand_e6",
         "groups",
         "holdings",
         "nonce",
         "number",
         "open_order_count",
         "portfolios",
+        "stage",
+        "stage_ticks",
         "tier",
         "waiting",
+        "warned",
     )
 
     def __init__(self, number: int, address: bytes, underlying_count: int, scenario_count: int) -> None:
@@ -148,6 +162,9 @@ class Account:
         self.groups: dict[int, Group] = {}
         self.open_order_count = 0
         self.dead_man_ns = self.cancel_on_disconnect = 0  # [TIMER-1]
+        self.stage = int(LiquidationStage.NONE)
+        self.stage_ticks = self.warned = 0  # [LIQ-1]
+        self.demand_e6 = NO_DEMAND
         self.waiting: dict[int, WaitingOrder] = {}
         self.holdings: list[dict[int, Position]] = [{} for _ in range(underlying_count)]
         self.portfolios = [Portfolio(scenario_count) for _ in range(underlying_count)]
@@ -298,6 +315,7 @@ class Market:
         "instruments",
         "marks_version",
         "reports",
+        "slice_notional_atoms",
     )
 
     def __init__(self, figures: Underlying) -> None:
@@ -307,6 +325,7 @@ class Market:
         self.index_atoms = self.confidence_e6 = self.index_time_ns = 0
         self.advanced_ns = 0
         self.dirty = False
+        self.slice_notional_atoms = figures.slice_notional_atoms  # Until SET_SLICE [LIQ-9].
         self.marks_version = 0
         self.instruments: list[Instrument] = []
 
@@ -335,6 +354,7 @@ class State:
         self.free_waiting_slots = SlotStack()
         self.ready: set[int] = set()  # ids of the waiting orders of [TRIG-5]
         self.endings: list[tuple[int, int]] = []  # (order id, reason) in the present command, in order
+        self.steps: list[Step] = []  # of liquidations in the present command, in order
         self.position_count = 0
         # House figures of [STATE-6].
         self.batch = self.deposit_cursor = self.deposited_atoms = self.withdrawn_atoms = 0

@@ -2,6 +2,7 @@
 
 from novate.verification.expiry import advance_averages, expire
 from novate.verification.funding import fund_all
+from novate.verification.liquidation import liquidate_all
 from novate.verification.marking import is_in_window, mark_market
 from novate.verification.protection import end_windows
 from novate.verification.state import State
@@ -22,6 +23,7 @@ def tick(state: State) -> tuple[int, int]:
     end_windows(state)
     marked = mark_dirty(state)
     fund_all(state)
+    liquidate_all(state)
     cancel_due_accounts(state)
     cancel_expired_orders(state)
     for underlying in marked:

@@ -9,14 +9,14 @@ from novate.protocol.generated.constants import GROUP_COUNT
 from novate.verification.judging import check_open, check_size_and_price, check_terms, judge
 from novate.verification.matching import match, take_place
 from novate.verification.order_records import Order, Terms, WaitingOrder
-from novate.verification.orders import ALL, authenticate, cancel_order, cancel_waiting, end_all
+from novate.verification.orders import ALL, admit, authenticate, cancel_order, cancel_waiting, end_all
 from novate.verification.risk import change_open
 from novate.verification.state import Account, Rejected, State, require
 
 
 def place(state: State, command: Command) -> tuple[int, int]:
     """Apply PLACE and return (account, order id) [MATCH-1] [MATCH-3]."""
-    account = authenticate(state, command)
+    account = admit(state, command)
     terms = Terms(*command.values[: len(Terms._fields)])
     instrument = check_terms(state, terms)
     order = Order(state.next_order_id, account, instrument, terms)
@@ -37,7 +37,7 @@ def find_owned(state: State, account: Account, order_id: int) -> Order | Waiting
 
 def replace(state: State, command: Command) -> tuple[int, int]:
     """Apply REPLACE and return (account, order id) [MATCH-8]."""
-    account = authenticate(state, command)
+    account = admit(state, command)
     order_id, lots, price_ticks = command.values[:3]
     require(order_id in state.orders, Code.ORDER_NOT_FOUND)
     old = state.orders[order_id]

@@ -53,6 +53,10 @@ def list_account_elements(account: Account) -> list[int]:
         account.tier,
         account.dead_man_ns,
         account.cancel_on_disconnect,
+        account.stage,
+        account.stage_ticks,
+        account.warned,
+        account.demand_e6,
         len(held),
     ]
     for row in held:
@@ -169,6 +173,7 @@ def list_house_elements(state: State) -> list[int]:
         state.withdrawal_count,
         state.operator_nonce,
         state.insurance_atoms,
+        *(market.slice_notional_atoms for market in state.markets),
     ]
 
 

@@ -12,7 +12,7 @@ from novate.verification.judging import check_open, check_terms, check_validity,
 from novate.verification.matching import match
 from novate.verification.order_records import Order, Terms, WaitingOrder
 from novate.verification.orders import (
-    authenticate,
+    admit,
     cancel_listed,
     end,
     end_linked,
@@ -40,7 +40,7 @@ class Trigger(NamedTuple):
 
 def place_trigger(state: State, command: Command) -> tuple[int, int]:
     """Apply PLACE_TRIGGER and return (account, order id) [TRIG-1]."""
-    account = authenticate(state, command)
+    account = admit(state, command)
     split = len(Terms._fields)
     terms = Terms(*command.values[:split])
     trigger = Trigger(*command.values[split : split + len(Trigger._fields)])
