@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from . import conditional, crowding, feeds, quoting, trading
+from . import conditional, crowding, feeds, quoting, stress, trading
 from .model import Command, Event
 from .records import CODES, COMMAND_FIELDS, KINDS, REASONS
 from .world import World, genesis
@@ -19,7 +19,7 @@ __all__ = ["genesis", "iter_commands", "iter_world"]
 
 REFRESH_EVERY = 700
 EXPIRE_FIRST = 2_500
-EXPIRE_EVERY = {"main": 6_000, "crowd": 6_000, "tiny": 15_000}
+EXPIRE_EVERY = {"main": 6_000, "crowd": 6_000, "tiny": 15_000, "crash": 9_000}
 CROWD_EVERY = 400_000
 CROWD_AT = {"main": 30_000, "crowd": 2_500}
 
@@ -50,6 +50,21 @@ ACTIONS: list[tuple[Action, int]] = [
     (feeds.seal, 5),
     (feeds.idle_tick, 12),
     (feeds.busy_tick, 3),
+    (stress.backstop, 4),
+    (stress.set_slice, 2),
+    (stress.insure, 4),
+    (stress.forbidden, 2),
+]
+CRASHES: list[tuple[Action, int]] = [
+    (stress.lever, 40),
+    (stress.any_jump, 10),
+    (stress.ruin, 24),
+    (stress.corner, 8),
+    (stress.backstop, 10),
+    (stress.insure, 6),
+    (stress.half_blind, 2),
+    (stress.rescue, 4),
+    (stress.set_slice, 6),
 ]
 
 
@@ -57,8 +72,9 @@ def _schedule(world: World) -> Iterator[Command]:
     """An endless stream of commands; each is applied before the next is drawn."""
     yield from trading.first_deposits(world)
     yield from feeds.start(world)
-    actions = [action for action, _ in ACTIONS]
-    weights = [weight for _, weight in ACTIONS]
+    table = ACTIONS + (CRASHES if world.profile == "crash" else [])
+    actions = [action for action, _ in table]
+    weights = [weight for _, weight in table]
     if world.profile == "tiny":
         weights[actions.index(trading.cancel_all)] *= 7
         weights[actions.index(trading.cancel)] *= 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .records import LIMITS
+from .records import E6, LIMITS
 from .world import DAY, INT64_MAX, INT64_MIN, SECOND, STRANGER, Command, World
 
 EXTREMES = (-1, INT64_MAX, INT64_MIN)
@@ -70,6 +70,8 @@ def wrong_values(world: World, command: Command) -> dict[str, tuple[int, ...]]:
         "quantity_limit_lots": (0, *EXTREMES, LIMITS["GROSS_LOTS_MAX"], LIMITS["GROSS_LOTS_MAX"] + 1),
         "delta_limit_atoms": (*EXTREMES, 1, 1 << 60, (1 << 60) + 1),
         "vega_limit_atoms": (*EXTREMES, 1, 1 << 60, (1 << 60) + 1),
+        "demand_e6": (-2, *EXTREMES, 0, E6, E6 + 1),
+        "slice_notional_atoms": (0, *EXTREMES, 1, far - 1, far),
     }
 
 

@@ -2,7 +2,8 @@
 
 Profiles: `main` has room for everything and bands as a venue would set them; `crowd` has room and bands so
 wide that they never matter, but soon has an account with all the open and waiting orders it may have; `tiny`
-runs out of accounts, orders, positions, waiting orders, instruments and series.
+runs out of accounts, orders, positions, waiting orders, instruments and series; in `crash` prices jump and
+thin accounts are liquidated all the time.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ WHALE = "0x" + "7a" * 20
 START_ATOMS = (80_000_000_000, 2_500_000_000)
 
 OPTIONAL = frozenset(SCHEMA["optional"]["fields"])
-PROFILES = ("main", "crowd", "tiny")
+PROFILES = ("main", "crowd", "tiny", "crash")
 ROOMY = {
     "accounts": 13,
     "orders": 6000,
@@ -36,9 +37,10 @@ ROOMY = {
 LIMITS_BY_PROFILE = {
     "main": ROOMY,
     "crowd": ROOMY,
+    "crash": ROOMY | {"orders": 800, "positions": 165},
     "tiny": {"accounts": 5, "orders": 70, "positions": 58, "instruments": 17, "series": 6, "triggers": 9},
 }
-ORACLES_BY_PROFILE = {"main": (3, 2), "crowd": (4, 2), "tiny": (5, 3)}
+ORACLES_BY_PROFILE = {"main": (3, 2), "crowd": (4, 2), "tiny": (5, 3), "crash": (3, 2)}
 PARAMETERS = {
     "observation_skew_ns": 2 * SECOND,
     "observation_age_ns_max": 30 * SECOND,
@@ -60,7 +62,13 @@ PARAMETERS = {
     "auction_tick_count": 10,
     "auction_step_e6": 50_000,
 }
-BANDS_BY_PROFILE = {"main": (60_000, 30_000), "crowd": (10**9, 10**9), "tiny": (250_000, 100_000)}
+BANDS_BY_PROFILE = {
+    "main": (60_000, 30_000),
+    "crowd": (10**9, 10**9),
+    "tiny": (250_000, 100_000),
+    "crash": (100_000, 40_000),
+}
+HASTE = {"slice_tick_count": 3, "auction_tick_count": 4, "auction_step_e6": 60_000}
 TIERS = (
     (300, 100, 500, 200),
     (250, 0, 400, -100),
@@ -87,6 +95,7 @@ def genesis(profile: str) -> dict[str, Any]:
     )
     rates = ("option_taker_e6", "option_maker_e6", "futures_taker_e6", "futures_maker_e6")
     option_band, futures_band = BANDS_BY_PROFILE[profile]
+    parameters = PARAMETERS | {"option_band_e6": option_band, "futures_band_e6": futures_band}
     return {
         "version": 1,
         "chain_id": 31337,
@@ -97,7 +106,7 @@ def genesis(profile: str) -> dict[str, Any]:
         "underlyings": [dict(zip(names, row, strict=True)) for row in units],
         "fee_tiers": [dict(zip(rates, tier, strict=True)) for tier in TIERS],
         "limits": dict(LIMITS_BY_PROFILE[profile]),
-        "parameters": PARAMETERS | {"option_band_e6": option_band, "futures_band_e6": futures_band},
+        "parameters": parameters | (HASTE if profile == "crash" else {}),
     }
 
 
