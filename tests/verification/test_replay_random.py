@@ -1,12 +1,34 @@
 """Random orders of every kind: whatever they do to each other, what is kept twice stays equal."""
 
 import random
+from collections.abc import Callable
 
 import pytest
 
 from novate.protocol.command import Command
-from novate.protocol.generated.codes import Code, CommandKind, OrderFlag, Side, TimeInForce
-from tests.verification.order_desk import CALL, MS, SECOND, START_NS, TRADER_COUNT, Desk, make_address
+from novate.protocol.generated.codes import (
+    Code,
+    CommandKind,
+    EventKind,
+    LiquidationStage,
+    OrderFlag,
+    Side,
+    TimeInForce,
+)
+from novate.verification.orders import list_open
+from novate.verification.risk import compute_equity
+from tests.verification.liquidation_desk import make_desk
+from tests.verification.order_desk import (
+    CALL,
+    MS,
+    OPERATOR,
+    SECOND,
+    START_NS,
+    TRADER_COUNT,
+    USDC,
+    Desk,
+    make_address,
+)
 
 COUNT = 600
 FLAGS = (0, 0, 0, 0, *OrderFlag, OrderFlag.REDUCE_ONLY | OrderFlag.CANCEL_MAKER)
@@ -15,8 +37,8 @@ FLAGS = (0, 0, 0, 0, *OrderFlag, OrderFlag.REDUCE_ONLY | OrderFlag.CANCEL_MAKER)
 class Crowd:
     """Four traders who do anything that the law has a command for."""
 
-    def __init__(self, seed: int) -> None:
-        self.desk = Desk()
+    def __init__(self, seed: int, desk: Desk | None = None) -> None:
+        self.desk = desk or Desk()
         self.chance = random.Random(seed)
         for trader in range(TRADER_COUNT):
             limits = {"quantity_limit_lots": 12, "delta_limit_atoms": 10**9, "vega_limit_atoms": 0}
@@ -25,9 +47,12 @@ class Crowd:
 
     def act(self) -> Code:
         """One command of a random kind."""
-        trader = self.chance.randrange(TRADER_COUNT)
+        return self.chance.choice(self.list_actions(self.chance.randrange(TRADER_COUNT)))()
+
+    def list_actions(self, trader: int) -> list[Callable[[], Code]]:
+        """What a trader may do, the likely as often as it is likely."""
         ids = [0, *self.desk.state.orders, *self.desk.state.waiting]
-        actions = [
+        return [
             *[lambda: self.desk.ask(CommandKind.PLACE, trader, **self.draw_terms())] * 8,
             *[lambda: self.desk.ask(CommandKind.PLACE_TRIGGER, trader, **self.draw_trigger(ids))] * 4,
             *[lambda: self.replace(trader, ids)] * 2,
@@ -36,7 +61,6 @@ class Crowd:
             lambda: self.desk.ask(CommandKind.CANCEL, trader, order_id=self.chance.choice(ids)),
             lambda: self.protect(trader),
         ]
-        return self.chance.choice(actions)()
 
     def draw_terms(self) -> dict[str, int]:
         """Terms around the mark, often at odds with each other."""
@@ -119,3 +143,60 @@ def test_everything_kept_twice_stays_equal(seed: int) -> None:
     assert accepted > COUNT // 3
     assert {"LINKED", "PARENT_ENDED", "TRIGGER_REJECTED", "SELF_TRADE", "GOOD_TILL_DATE", "MMP"} <= reasons
     assert crowd.desk.time_ns > START_NS
+
+
+class PoorCrowd(Crowd):
+    """The same traders with little money in a wild market: they are liquidated, and back each other."""
+
+    def __init__(self, seed: int) -> None:
+        figures = {"slice_notional_atoms": 400 * USDC}
+        parameters = {"slice_tick_count": 2, "auction_tick_count": 3}
+        super().__init__(seed, make_desk((900, 600, 400, 3_000), figures, **parameters))
+        self.dollars = 80_000
+
+    def list_actions(self, trader: int) -> list[Callable[[], Code]]:
+        return [
+            *super().list_actions(trader),
+            *[lambda: self.tick()] * 4,
+            lambda: self.desk.ask(CommandKind.BACKSTOP, trader, demand_e6=self.chance.randrange(-1, 160_000)),
+            lambda: self.desk.ask(CommandKind.INSURE, trader, amount_atoms=self.chance.randrange(2 * USDC)),
+            lambda: self.deposit(trader),
+            lambda: self.set_slice(),
+        ]
+
+    def deposit(self, trader: int) -> Code:
+        """The less a trader has, the more it brings."""
+        amount = max(1, 400 * USDC - compute_equity(self.desk.state, self.desk.account(trader)))
+        fields = {"cursor": self.desk.state.deposit_cursor + 1, "amount_atoms": amount}
+        return self.desk.apply(CommandKind.DEPOSIT, make_address(trader), **fields)
+
+    def set_slice(self) -> Code:
+        fields = {"underlying": 0, "slice_notional_atoms": self.chance.randrange(1, 2_000 * USDC)}
+        return self.desk.apply(CommandKind.SET_SLICE, OPERATOR, **fields)
+
+    def tick(self) -> Code:
+        """A TICK, often after a move, sometimes after a jump."""
+        reach = self.chance.choice((0, 500, 3_000, 20_000))
+        self.dollars = min(max(self.dollars + self.chance.randrange(-reach, reach + 1), 50_000), 130_000)
+        self.desk.tick(self.dollars)
+        return Code.OK
+
+
+def test_liquidations_lose_and_create_nothing() -> None:
+    """[CASH-3] [LIQ-1] to [LIQ-10]: every step of it occurs; who is in liquidation has no order."""
+    seen: set[EventKind] = set()
+    for seed in (4, 5, 6):
+        crowd = PoorCrowd(seed)
+        state = crowd.desk.state
+        for count in range(COUNT):
+            crowd.act()
+            seen |= {step.kind for step in state.steps}
+            for account in state.accounts:
+                calm = account.stage == LiquidationStage.NONE
+                assert calm or not (list_open(account) or account.waiting)
+                assert account.stage_ticks == 0 or not calm
+            if count % 60 == 0:
+                crowd.desk.check()
+        crowd.desk.check()
+    steps = [kind for kind in EventKind if kind >= EventKind.LIQUIDATION_STARTED]
+    assert [] == [kind.name for kind in steps if kind not in seen]
