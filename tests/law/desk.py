@@ -178,6 +178,8 @@ class Desk:
             "window_ns": "second",
             "frozen_ns": "second",
             "quantity_limit_lots": "10",
+            "demand_e6": "0",
+            "slice_notional_atoms": "1_000*usdc",
             "delta_limit_atoms": "0",
             "vega_limit_atoms": "0",
             "cursor": "cursor+1",

@@ -200,6 +200,20 @@ ROWS = (
     ("maker", "mass_quote quotes=2:8:1:9:1", Code.GROUP_FROZEN, ""),
     ("maker", "set_mmp", OK, ""),
     ("maker", "mass_quote quotes=2:8:1:0:0", OK, "REST"),
+    # The insurance fund and its backers [LIQ-9].
+    ("stranger", "backstop demand_e6=-2", Code.ACCOUNT_NOT_FOUND, ""),
+    ("maker", "backstop demand_e6=-2", Code.DEMAND_INVALID, ""),
+    ("maker", "backstop demand_e6=1_000_001", Code.DEMAND_INVALID, ""),
+    ("maker", "backstop demand_e6=-1", OK, ""),
+    ("stranger", "set_slice underlying=2 slice_notional_atoms=0", Code.OPERATOR_UNKNOWN, ""),
+    ("operator", "set_slice underlying=2 slice_notional_atoms=0", Code.UNDERLYING_NOT_FOUND, ""),
+    ("operator", "set_slice slice_notional_atoms=0", Code.AMOUNT_NOT_POSITIVE, ""),
+    ("operator", "set_slice slice_notional_atoms=549_755_813_888*2", Code.BALANCE_LIMIT, ""),  # 2**40.
+    ("operator", "set_slice slice_notional_atoms=549_755_813_888", OK, "SLICE_SET"),
+    ("stranger", "insure amount_atoms=0", Code.ACCOUNT_NOT_FOUND, ""),
+    ("maker", "insure amount_atoms=0", Code.AMOUNT_NOT_POSITIVE, ""),
+    ("maker", "insure amount_atoms=cash+1", Code.CASH_INSUFFICIENT, ""),
+    ("maker", "insure amount_atoms=1", OK, "FUND_PAID_IN"),
     # Withdrawing [CASH-2]: 1000 - 995.256 USDC are free.
     ("stranger", "withdraw amount_atoms=0", Code.ACCOUNT_NOT_FOUND, ""),
     ("pauper", "withdraw amount_atoms=0", Code.AMOUNT_NOT_POSITIVE, ""),
@@ -215,6 +229,15 @@ ROWS = (
     # Limits: gross lots [MARGIN-9], open orders of an account, slots of the venue.
     ("maker", "cancel_all", OK, "CANCELLED"),
     ("taker", "cancel_all", OK, "CANCELLED CANCELLED CANCELLED"),  # One open, two waiting.
+    # In liquidation, and out of it when the market comes back [LIQ-10]. Nobody buys the slice.
+    ("taker", "place side=sell lots=60 price_ticks=32_000", OK, "REST"),
+    ("pauper", "place lots=60 price_ticks=32_000", OK, "FILL"),
+    ("oracle", "index after=1 index_atoms=68_000*usdc observed_ns=now", OK, "INDEX_SET"),
+    ("oracle", "tick", OK, "MARKED MARKED LIQUIDATION_STARTED SLICE CANCELLED"),
+    ("pauper", "place lots=0 side=2", Code.IN_LIQUIDATION, ""),
+    ("oracle", "index after=1 observed_ns=now", OK, "INDEX_SET"),
+    ("oracle", "tick", OK, "MARKED LIQUIDATION_ENDED"),
+    ("pauper", "place lots=0 side=2", Code.COMMAND_MALFORMED, ""),
     ("whale", "place instrument=eth_perpetual lots=ORDER_LOTS_MAX times=16", OK, "REST"),  # 2**24 lots.
     ("whale", "place instrument=eth_perpetual", Code.GROSS_LIMIT, ""),
     ("whale", "cancel_all instrument=eth_perpetual", OK, " ".join(["CANCELLED"] * 16)),
@@ -230,7 +253,7 @@ ROWS = (
     ("operator", "seal", OK, "SEALED"),
     # Expiry ends an instrument, to the nanosecond and before its TICK [MATCH-1].
     ("oracle", "index after=2_591_800 observed_ns=now", OK, "INDEX_SET"),
-    ("maker", "place instrument=btc_call_80000 after=77 lots=0", Code.SIZE_NOT_POSITIVE, ""),
+    ("maker", "place instrument=btc_call_80000 after=75 lots=0", Code.SIZE_NOT_POSITIVE, ""),
     ("maker", "place instrument=btc_call_80000 after=1 lots=0", Code.INSTRUMENT_CLOSED, ""),
     ("oracle", "surface observed_ns=now", Code.SERIES_NOT_FOUND, ""),
     # The last atom that may be deposited.
@@ -256,7 +279,7 @@ def test_each_row_answers_its_code() -> None:
                 verb = line.split()[0]
                 if verb == "disconnect":
                     continue  # Nobody speaks; its RESULT names the account that it ends the orders of.
-                spoken = verb not in ("list", "index", "surface", "tick", "seal", "set_tier")
+                spoken = verb not in ("list", "index", "surface", "tick", "seal", "set_tier", "set_slice")
                 expected = desk.engine.find_account(find_address(actor)) if spoken else -1
                 assert (EventKind.RESULT, expected) == (result["kind"], result["account"])
 
