@@ -225,6 +225,86 @@ def claim(
         raise fail(error) from error
 
 
+def parse_time(text: str | None) -> int | None:
+    """Return ns UTC of `2022-05-11` or `2022-05-11T20:00`; typer.BadParameter for anything else."""
+    from datetime import UTC, datetime
+
+    if text is None:
+        return None
+    try:
+        given = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} must be a time such as 2022-05-11T20:00, UTC") from error
+    return int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()) * 1_000_000_000
+
+
+@app.command()
+def stress(
+    prices: Annotated[
+        list[Path],
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="One-minute prices (CSV, may be gzipped) of BTC or ETH, by their names. May be repeated.",
+        ),
+    ],
+    accounts: Annotated[int, typer.Option(min=1, max=20_000, help="Accounts drawn from the seed.")] = 1_000,
+    portfolio: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Accounts of a CSV file in their place.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the same accounts again.")] = 1,
+    begin: Annotated[str | None, typer.Option("--from", help="Beginning, UTC: 2022-05-11T20:00.")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="End, UTC.")] = None,
+    hours: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=8_784, help="Length; alone, the hours (24) in which prices fell most."),
+    ] = None,
+    tick_seconds: Annotated[
+        int, typer.Option(min=1, max=86_400, help="Seconds between marks; many of them make a gap.")
+    ] = 60,
+    insurance: Annotated[float, typer.Option(min=0, max=1e9, help="Insurance fund, USDC.")] = 250_000,
+    backstop: Annotated[
+        float, typer.Option(min=0, max=1e9, help="Capital of those who bid in auctions, USDC.")
+    ] = 500_000,
+    plot: Annotated[Path | None, typer.Option(dir_okay=False, help="Draw the run as SVG.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
+) -> None:
+    """Replay a crash over a venue full of leveraged accounts, and show who was liquidated and who paid.
+
+    Every account opens its positions by orders within its margin. Then the oracle follows the files, tick
+    after tick, and the law liquidates: slices, auctions, insurance fund, deleveraging. Exit status 0 means
+    that money and lots were conserved after every tick, 1 that they were not.
+
+    [bold]Examples[/]
+
+      novate stress --prices BTC_luna.csv.gz --prices ETH_luna.csv.gz --plot luna.svg
+
+      novate stress --prices BTC_ftx.csv.gz --from 2022-11-08 --hours 36 --backstop 0
+
+      novate stress --prices BTC_luna.csv.gz --portfolio mine.csv --json
+    """
+    from novate.apps.stress import StressOptions
+    from novate.apps.stress_console import show_stress
+    from novate.apps.stress_market import StressError
+
+    options = StressOptions(
+        tuple(prices),
+        accounts,
+        portfolio,
+        seed,
+        parse_time(begin),
+        parse_time(until),
+        hours,
+        tick_seconds,
+        round(insurance * 1_000_000),
+        round(backstop * 1_000_000),
+    )
+    try:
+        raise typer.Exit(0 if show_stress(options, plot, as_json) else 1)
+    except (StressError, OSError) as error:
+        raise fail(error) from error
+
+
 @app.command()
 def version() -> None:
     """Print the version of this program."""

@@ -10,6 +10,7 @@ import gzip
 import math
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -48,34 +49,59 @@ class MinutePath:
         return start + (end - start) * rest_ns / MINUTE_NS
 
 
-def read_minutes(path: Path) -> MinutePath:
-    """Return the path of a CSV or CSV.gz file with the columns open_time (ms), open and close, one row per
-    minute.
+class MinuteRows(NamedTuple):
+    """One price per minute without gaps: when the first minute begins, opening prices, the last close, and
+    traded notional in USD (zeros where the file has no volumes).
+    """
 
-    Errors     MarketError for a missing column, a price that is not positive, too many rows or none.
+    begin_ns: int
+    opens: list[float]
+    close: float
+    volume_usd: list[float]
+
+
+def read_minute_rows(path: Path) -> MinuteRows:
+    """Return the rows of a CSV or CSV.gz file with the columns open_time (ms), open and close, and perhaps
+    volume in units of the underlying, one row per minute. A gap holds the last price, without volume.
+
+    Errors     MarketError for a missing column, a price that is not positive, a negative volume, too many
+               rows or none.
     """
     opener = gzip.open if path.suffix == ".gz" else open
-    logarithms: list[float] = []
-    last_ms, close = -1, 0.0
+    opens: list[float] = []
+    volumes: list[float] = []
+    first_ms, last_ms, close = 0, -1, 0.0
     try:
         with opener(path, "rt", newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 time_ms, price, close = int(row["open_time"]), float(row["open"]), float(row["close"])
+                volume = float(row.get("volume") or 0.0)
                 if time_ms <= last_ms or not (0.0 < price < math.inf and 0.0 < close < math.inf):
                     raise MarketError("times must ascend and prices must be positive")
-                if len(logarithms) >= PRICE_ROWS_MAX:
+                if not 0.0 <= volume < math.inf:
+                    raise MarketError("volumes must not be negative")
+                if len(opens) >= PRICE_ROWS_MAX:
                     raise MarketError(f"at most {PRICE_ROWS_MAX} rows")
                 # A gap in the file holds the last price, so that one row stays one minute.
-                gap = (time_ms - last_ms) * NS_PER_MS // MINUTE_NS - 1 if logarithms else 0
-                logarithms.extend(logarithms[-1:] * min(gap, PRICE_ROWS_MAX))
-                logarithms.append(math.log(price))
+                gap = (time_ms - last_ms) * NS_PER_MS // MINUTE_NS - 1 if opens else 0
+                opens.extend(opens[-1:] * min(gap, PRICE_ROWS_MAX))
+                volumes.extend([0.0] * (len(opens) - len(volumes)))
+                opens.append(price)
+                volumes.append(volume * (price + close) / 2.0)
+                first_ms = first_ms if len(opens) > 1 else time_ms
                 last_ms = time_ms
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, EOFError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise MarketError(f"{path} is not a file of one-minute prices: {error}") from error
-    if not logarithms:
+    if not opens:
         raise MarketError(f"{path} holds no price")
-    logarithms.append(math.log(close))
-    return MinutePath([each - logarithms[0] for each in logarithms])
+    return MinuteRows(first_ms * NS_PER_MS, opens, close, volumes)
+
+
+def read_minutes(path: Path) -> MinutePath:
+    """Return the path of a file of one-minute prices; MarketError as `read_minute_rows`."""
+    rows = read_minute_rows(path)
+    first = math.log(rows.opens[0])
+    return MinutePath([math.log(each) - first for each in (*rows.opens, rows.close)])
 
 
 class FilePath(PricePath):
