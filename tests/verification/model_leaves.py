@@ -33,7 +33,8 @@ def list_account(account: Any) -> list[int]:
     """[STATE-2]."""
     held = sorted((number, *astuple(p)) for number, p in account.positions.items() if p.lots)
     timer = [account.tier, account.dead_man_ns, account.cancel_on_disconnect]
-    elements = [int(account.address, 16), account.cash_atoms, account.nonce, *timer, len(held)]
+    stage = [account.liquidation_stage, account.liquidation_count, account.warned, account.demand_e6]
+    elements = [int(account.address, 16), account.cash_atoms, account.nonce, *timer, *stage, len(held)]
     for row in held:
         elements.extend(row)
     for number, group in sorted(account.groups.items()):
@@ -65,5 +66,6 @@ def compare_leaves(model: Any, state: State) -> None:
         leaf = (*pick(expected, INSTRUMENT_FIELDS), expected.funded_ns or 0)
         assert leaf == tree.list_instrument_elements(instrument)
     assert list_oracles(model) == tree.list_oracle_elements(state)
-    house = [model.house.batch, state.sequence, model.time_ns, *pick(model.house, HOUSE_FIELDS)]
+    slices = [underlying.slice_notional_atoms for underlying in model.underlyings]
+    house = [model.house.batch, state.sequence, model.time_ns, *pick(model.house, HOUSE_FIELDS), *slices]
     assert house == tree.list_house_elements(state)

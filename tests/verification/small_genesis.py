@@ -26,7 +26,10 @@ FEE_TIERS = ((300, 100, 500, 0), (250, 50, 300, -100))
 @cache
 def make_genesis(oracle_secret: bytes = b"") -> Genesis:
     """The venue's genesis; a secret given replaces the last oracle."""
-    rows = (("BTC", 10**12, 100, 50_000, 1000, 2_500, 100, 10**9), ("ETH", 150 * 10**9, 10, 20_000, 100, 1_000, 100, 10**9))
+    rows = (
+        ("BTC", 10**12, 100, 50_000, 1000, 2_500, 100, 10**9),
+        ("ETH", 150 * 10**9, 10, 20_000, 100, 1_000, 100, 10**9),
+    )
     operator = compute_address(OPERATOR.public_key)
     oracles = [compute_address(key.public_key) for key in ORACLES]
     if oracle_secret:

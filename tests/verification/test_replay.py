@@ -9,31 +9,16 @@ from novate.execution.engine import Engine
 from novate.protocol.command import Command
 from novate.protocol.generated.codes import Code, CommandKind
 from novate.protocol.generated.constants import SCENARIO_COUNT
-from novate.protocol.generated.records import COMMAND_FIELDS
-from novate.protocol.genesis import encode_genesis, parse_genesis
 from novate.protocol.poseidon2 import hash_elements
-from novate.verification.replay import Replayer
 from novate.verification.risk import find_portfolio, recompute_portfolio
 from novate.verification.state import BrokenInvariant, Portfolio
 from novate.verification.tree import hash_list
-from tests.model.generator import genesis, iter_world
+from tests.model.generator import iter_world
+from tests.verification.model_commands import convert, make_replayer
 from tests.verification.model_leaves import compare_leaves
 
 COUNT = 4_000
 WORLDS = [(11, "main"), (12, "tiny"), (13, "crowd")]
-
-
-def convert(command: dict[str, Any]) -> Command:
-    """A command of the model as one of the law; it carries no signature."""
-    kind = CommandKind[command["kind"]]
-    signer = bytes.fromhex(command["signer"][2:]) if command.get("signer") else b""
-    values = tuple(command[name] for name in COMMAND_FIELDS[kind])
-    items = tuple(tuple(item) for item in command.get("items", ()))
-    return Command(kind, command["time_ns"], values, signer, items=items)
-
-
-def make_replayer(profile: str) -> Replayer:
-    return Replayer(parse_genesis(encode_genesis(genesis(profile))))
 
 
 @pytest.mark.parametrize(("seed", "profile"), WORLDS)

@@ -95,7 +95,7 @@ def test_the_operator_sets_the_slice() -> None:
         fields = {"underlying": underlying, "slice_notional_atoms": amount}
         assert code == desk.apply(CommandKind.SET_SLICE, OPERATOR, **fields)
         assert desk.nonce == desk.state.operator_nonce
-    assert [Step(EventKind.SLICE_SET, -1, amount_atoms=(1 << 40) - 1)] == desk.state.steps
+    assert [Step(EventKind.SLICE_SET, amount_atoms=(1 << 40) - 1)] == desk.state.steps
     assert (1 << 40) - 1 == list_house_elements(desk.state)[-1]
     assert (-1, 0) == desk.outcome[1:]
 

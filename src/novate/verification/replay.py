@@ -179,9 +179,7 @@ def set_slice(state: State, command: Command) -> tuple[int, int]:
     require(notional_atoms >= 1, Code.AMOUNT_NOT_POSITIVE)
     require(notional_atoms < SLICE_ATOMS_END, Code.BALANCE_LIMIT)
     market.slice_notional_atoms = notional_atoms
-    state.steps.append(
-        Step(EventKind.SLICE_SET, NO_ACCOUNT, instrument=underlying, amount_atoms=notional_atoms)
-    )
+    state.steps.append(Step(EventKind.SLICE_SET, instrument=underlying, amount_atoms=notional_atoms))
     return -1, 0
 
 

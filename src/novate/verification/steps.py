@@ -9,7 +9,7 @@ class Step(NamedTuple):
     """One event of docs/law/liquidation.md; fields that its clause does not name are 0 [CMD-3]."""
 
     kind: EventKind
-    account: int
+    account: int = 0
     maker_account: int = 0
     order_id: int = 0
     instrument: int = 0
