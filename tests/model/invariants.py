@@ -30,6 +30,7 @@ def _check_liquidation(model: Model, account: Account) -> None:
     assert account.warned in (0, 1)
     assert -1 <= account.demand_e6 <= E6
     if account.liquidation_stage == STAGES["NONE"]:
+        assert count == 0
         return
     assert not account.orders
     assert not account.waiting

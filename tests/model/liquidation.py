@@ -304,6 +304,6 @@ def _settle_and_end(model: Model, number: int, closed: list[Closed]) -> None:
 def _end(model: Model, number: int) -> None:
     """[LIQ-8]."""
     account = model.accounts[number]
-    account.liquidation_stage = STAGES["NONE"]
+    account.liquidation_stage, account.liquidation_count = STAGES["NONE"], 0
     equity, _ = margin.standing(model, account)
     model.emit("LIQUIDATION_ENDED", account=number, amount_atoms=equity)

@@ -89,9 +89,7 @@ def _strain(world: World, account: Account, numbers: list[int], side: int | None
         yield _give(world, who, max(0, -account.cash_atoms) + DOLLAR * int(10 ** rng.uniform(3, 6)))
     yield world.signed("CANCEL_ALL", who, instrument=-1, label=0, group=0)
     for number in numbers:
-        yield from _take_all_it_can(
-            world, account, number, rng.choice((BUY, SELL)) if side is None else side
-        )
+        yield from _take_all_it_can(world, account, number, rng.choice((BUY, SELL)) if side is None else side)
     equity, unrealised, initial, _ = margin.summary(world.model, account)
     free = min(account.cash_atoms, equity - max(0, unrealised) - initial)
     if free > 1 and world.chance(80):

@@ -15,7 +15,7 @@ from tests.model.engine_bridge import compare_states, run_both
 
 COMMANDS = int(os.environ.get("NOVATE_MODEL_COMMANDS", "1000000"))
 # A chunk of `main` or `crowd` is long enough to reach the account with all the open orders it may have.
-PROFILES = ("main", "crowd", "tiny", "main", "tiny", "crowd", "tiny", "main", "tiny", "crowd")
+PROFILES = ("main", "crowd", "tiny", "crash", "tiny", "crowd", "crash", "main", "tiny", "crash")
 CHUNKS = 20
 FIRST_SEED = 1000
 

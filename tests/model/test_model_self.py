@@ -10,7 +10,7 @@ import random
 
 import pytest
 
-from . import margin
+from . import invariants, margin
 from .generator import iter_commands, iter_world
 from .model import Model
 from .records import (
@@ -37,6 +37,8 @@ def test_every_state_keeps_money_and_lots(profile: str) -> None:
     for world, command, events in iter_world(7, 3000, profile):
         if command["sequence"] % 10 == 0 or events[0]["code"] == 0:
             world.model.check_invariants()
+        if command["kind"] == "TICK" and events[0]["code"] == 0:
+            invariants.check_tick(world.model, events)
 
 
 def test_refused_commands_change_nothing_but_a_nonce() -> None:
@@ -64,7 +66,8 @@ def test_every_code_and_event_of_the_law_occurs() -> None:
     """Every code of a sequenced command, event and reason comes up; a fifth of PLACEs trade."""
     codes, kinds, reasons = set(), set(), set()
     places = traded = 0
-    for seed, profile, count in ((1, "main", 8000), (3, "crowd", 7500), (1, "tiny", 13000)):
+    streams = ((1, "main", 8000), (3, "crowd", 7500), (1, "tiny", 13000), (1, "crash", 6000))
+    for seed, profile, count in streams:
         for command, events in iter_commands(seed, count, profile):
             codes |= {event["code"] for event in events}
             kinds |= {event["kind"] for event in events}
