@@ -14,6 +14,7 @@ from .records import (
     E6,
     IOC,
     LIMITS,
+    LINEAR,
     SELL,
     STAGES,
     Account,
@@ -21,7 +22,6 @@ from .records import (
     Order,
     Position,
     mul_ratio_ceil_e6,
-    mul_ratio_floor_e6,
     require,
 )
 
@@ -34,10 +34,10 @@ SLICE_ATOMS_END = 1 << 40
 
 
 class Closed(NamedTuple):
-    """One DELEVERAGED: whose position was closed, and the notional that went with it."""
+    """One DELEVERAGED: whose position was closed, and its weight in a loss."""
 
     account: int
-    notional_atoms: int
+    weight: int
 
 
 def backstop(model: Model, command: Command) -> tuple[int, int]:
@@ -75,8 +75,11 @@ def _take_turn(model: Model, number: int, account: Account) -> None:
             _start(model, number, account, equity, maintenance)
         elif account.positions:
             _warn(model, number, account, equity, maintenance)
+        else:
+            _settle(model, number, [])
     elif not account.positions:
-        _settle_and_end(model, number, [])
+        _settle(model, number, [])
+        _end(model, number)
     elif equity >= maintenance:
         _end(model, number)
     elif account.liquidation_stage == STAGES["SLICES"]:
@@ -94,7 +97,7 @@ def _warn(model: Model, number: int, account: Account, equity: int, maintenance:
 
 def _start(model: Model, number: int, account: Account, equity: int, maintenance: int) -> None:
     found = margin.exposures(model, account)
-    required = [margin.maintenance_margin(model, part) for part in found]
+    required = [margin.maintenance_margin(model, part) if part else -1 for part in found]
     underlying = required.index(max(required))
     model.emit(
         "LIQUIDATION_STARTED",
@@ -159,21 +162,24 @@ def _slice(model: Model, number: int, account: Account, equity: int) -> None:
     model.emit("SLICE", account=number, order_id=order.order_id, **told)
     matching.match_and_rest(model, order)
     if order.lots < lots:
-        _take_penalty(model, number, account, (lots - order.lots) * instrument.notional_atoms)
+        _take_penalty(model, number, account, instrument, lots - order.lots)
     account.liquidation_count += 1
     equity, maintenance = margin.standing(model, account)
-    if equity >= maintenance:
+    if not account.positions:
+        _settle(model, number, [])
         _end(model, number)
-        return
-    if account.liquidation_count == model.parameters["slice_tick_count"] or equity <= 0:
+    elif equity >= maintenance:
+        _end(model, number)
+    elif account.liquidation_count == model.parameters["slice_tick_count"] or equity <= 0:
         account.liquidation_stage, account.liquidation_count = STAGES["AUCTION"], 0
         model.emit("AUCTION_STARTED", account=number, amount_atoms=equity)
-    if not account.positions:
-        _settle_and_end(model, number, [])
 
 
-def _take_penalty(model: Model, number: int, account: Account, notional: int) -> None:
-    penalty = mul_ratio_ceil_e6(notional, model.parameters["liquidation_fee_e6"])
+def _take_penalty(model: Model, number: int, account: Account, instrument: Instrument, lots: int) -> None:
+    penalty = mul_ratio_ceil_e6(lots * instrument.notional_atoms, model.parameters["liquidation_fee_e6"])
+    if instrument.kind not in LINEAR:
+        share = model.parameters["option_fee_cap_e6"]
+        penalty = min(penalty, mul_ratio_ceil_e6(lots * instrument.mark_atoms, share))
     penalty = min(penalty, max(0, margin.standing(model, account)[0]))
     account.cash_atoms -= penalty
     model.house.insurance_atoms += penalty
@@ -188,7 +194,6 @@ def _auction(model: Model, number: int, account: Account, equity: int, maintenan
     if means < 0:
         _deleverage(model, number, account)
         return
-    bonus = min(mul_ratio_floor_e6(maintenance, offered), means)
     ready = [
         (other.demand_e6, taker)
         for taker, other in enumerate(model.accounts)
@@ -196,8 +201,8 @@ def _auction(model: Model, number: int, account: Account, equity: int, maintenan
     ]
     for demand, taker in sorted(ready):
         asked = mul_ratio_ceil_e6(maintenance, demand)
-        if asked <= bonus and _can_bear(model, model.accounts[taker], account, bonus):
-            _assign(model, number, taker, bonus, equity)
+        if asked <= means and _can_bear(model, model.accounts[taker], account, asked):
+            _assign(model, number, taker, asked, equity)
             return
     if account.liquidation_count == model.parameters["auction_tick_count"]:
         _deleverage(model, number, account)
@@ -205,6 +210,8 @@ def _auction(model: Model, number: int, account: Account, equity: int, maintenan
 
 def _can_bear(model: Model, taker: Account, account: Account, bonus: int) -> bool:
     """[LIQ-5]; no underlying of the account is stale, or it would have been passed over."""
+    if any(model.is_stale(model.instruments[i].underlying) for i in taker.positions):
+        return False
     passing = margin.exposures(model, account)
     for underlying, part in enumerate(passing):
         theirs = sum(abs(exposure.held) for exposure in part)
@@ -234,7 +241,8 @@ def _assign(model: Model, number: int, taker: int, bonus: int, equity: int) -> N
         amount_atoms=bonus,
         maker_amount_atoms=bonus - paid,
     )
-    _settle_and_end(model, number, [])
+    _settle(model, number, [])
+    _end(model, number)
 
 
 def _pass_lots(model: Model, giver: Account, taker: Account, number: int, lots: int) -> None:
@@ -260,11 +268,12 @@ def _deleverage(model: Model, number: int, account: Account) -> None:
             lots = min(abs(left), abs(held)) * (1 if left > 0 else -1)
             _pass_lots(model, account, model.accounts[other], i, lots)
             _say_passed(model, "DELEVERAGED", number, other, i, lots)
-            closed.append(Closed(other, abs(lots) * model.instruments[i].notional_atoms))
+            closed.append(Closed(other, abs(lots) * model.instruments[i].notional_atoms // 256 + 1))
             left -= lots
             if not left:
                 break
-    _settle_and_end(model, number, closed)
+    _settle(model, number, closed)
+    _end(model, number)
 
 
 def _opposite_holders(model: Model, number: int, lots: int) -> list[int]:
@@ -281,8 +290,8 @@ def _opposite_holders(model: Model, number: int, lots: int) -> list[int]:
     return [other for _, other in sorted(ranked)]
 
 
-def _settle_and_end(model: Model, number: int, closed: list[Closed]) -> None:
-    """[LIQ-7] for an account without positions, then [LIQ-8]."""
+def _settle(model: Model, number: int, closed: list[Closed]) -> None:
+    """[LIQ-7] for an account without positions."""
     account, house = model.accounts[number], model.house
     assert not account.positions
     insured = min(max(0, -account.cash_atoms), house.insurance_atoms)
@@ -292,13 +301,12 @@ def _settle_and_end(model: Model, number: int, closed: list[Closed]) -> None:
         model.emit("INSURED", account=number, amount_atoms=insured)
     if account.cash_atoms < 0:
         for place, entry in enumerate(closed):
-            total = sum(other.notional_atoms for other in closed[place:])
-            share = entry.notional_atoms * ONE_X48 // total
+            total = sum(other.weight for other in closed[place:])
+            share = entry.weight * ONE_X48 // total
             paid = -account.cash_atoms * share // ONE_X48
             account.cash_atoms += paid
             model.accounts[entry.account].cash_atoms -= paid
             model.emit("LOSS_SHARED", account=entry.account, maker_account=number, amount_atoms=paid)
-    _end(model, number)
 
 
 def _end(model: Model, number: int) -> None:

@@ -12,11 +12,13 @@ from novate.apps.stress_market import HOUR_NS, format_time
 from novate.protocol.generated.constants import E6
 
 WIDTH = 960
-LEFT, RIGHT, TOP = 92, 24, 62
+LEFT, RIGHT, TOP = 92, 24, 84
 PANEL_HEIGHT, GAP, BOTTOM = 170, 54, 48
 COLOURS = ("#c2410c", "#0369a1")
 FUND_COLOUR, ACTIVE_COLOUR, BELOW_COLOUR = "#15803d", "#7f1d1d", "#fbbf24"
 POINTS_MAX = 960
+# Of the widest usual letters, so that a name never reaches its swatch.
+CHARACTER_WIDTH, SWATCH = 8.0, 11
 GRID_LINES_MAX = 5
 TIME_STEPS_HOURS = (1, 2, 3, 6, 12, 24, 48, 96, 168, 336)
 TIME_LINES_MAX = 9
@@ -103,15 +105,15 @@ class Canvas:
         self.draw_legend(lines, top)
 
     def draw_legend(self, lines: Sequence[Line], top: float) -> None:
-        """Name the curves at the right of the title."""
+        """Name the curves at the right of the title, from the last to the first."""
         x = WIDTH - RIGHT - 4.0
         for line in reversed(lines):
-            self.out.append(write(x, top - 10, line.name, 'text-anchor="end"'))
-            x -= 7.0 * len(line.name) + 12.0
-            self.out.append(
-                f'<rect x="{x - 6:.1f}" y="{top - 19:.1f}" width="12" height="10" fill="{line.colour}"/>'
-            )
-            x -= 22.0
+            x -= CHARACTER_WIDTH * len(line.name)
+            self.out.append(write(x, top - 10, line.name))
+            x -= SWATCH + 6.0
+            swatch = f'x="{x:.1f}" y="{top - 20:.1f}" width="{SWATCH}" height="{SWATCH}"'
+            self.out.append(f'<rect {swatch} fill="{line.colour}"/>')
+            x -= 16.0
 
     def draw_line(self, line: Line, low: float, high: float, bottom: float) -> None:
         """Draw one curve, or an area down to zero."""

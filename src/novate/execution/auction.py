@@ -13,9 +13,10 @@ from novate.execution.deleveraging import (
 from novate.execution.events import emit
 from novate.execution.group_margin import gather_portfolio
 from novate.execution.ledger import compute_equity, find_position
+from novate.execution.standing import is_held_stale
 from novate.execution.tables import NONE, World
 from novate.kernel import kernel_inner
-from novate.protocol.arithmetic import mul_ratio_ceil_e6, mul_ratio_floor_e6
+from novate.protocol.arithmetic import mul_ratio_ceil_e6
 from novate.protocol.generated.codes import EventKind, LiquidationStage
 from novate.protocol.generated.constants import E6, GROSS_LOTS_MAX
 from novate.protocol.liquidation import compute_initial_with_portfolio
@@ -34,9 +35,11 @@ def count_held(w: World, account: int) -> int:
 
 
 @kernel_inner
-def can_bear(w: World, backstop: int, account: int, bonus_atoms: int) -> bool:
+def can_bear(w: World, backstop: int, account: int, bonus_atoms: int, time_ns: int) -> bool:
     """Whether a backstop meets its margin with the account's whole portfolio added. [LIQ-5]"""
     if count_held(w, account) > w.house[0]["free_position_count"]:
+        return False
+    if is_held_stale(w, backstop, time_ns):
         return False
     requirement = 0
     for u in range(w.markets.shape[0]):
@@ -60,7 +63,9 @@ def can_bear(w: World, backstop: int, account: int, bonus_atoms: int) -> bool:
 
 
 @kernel_inner
-def find_backstop(w: World, account: int, requirement: int, rate_e6: int, bonus_atoms: int) -> int:
+def find_backstop(
+    w: World, account: int, requirement: int, rate_e6: int, available_atoms: int, time_ns: int
+) -> int:
     """Return the backstop that takes the portfolio: the least demand, then the lowest account; or NONE.
     [LIQ-4]
     """
@@ -74,7 +79,8 @@ def find_backstop(w: World, account: int, requirement: int, rate_e6: int, bonus_
             continue
         if found != NONE and demand >= w.accounts[found]["demand_e6"]:
             continue
-        if mul_ratio_ceil_e6(requirement, demand) <= bonus_atoms and can_bear(w, other, account, bonus_atoms):
+        bonus = mul_ratio_ceil_e6(requirement, demand)
+        if bonus <= available_atoms and can_bear(w, other, account, bonus, time_ns):
             found = other
     return found
 
@@ -103,7 +109,7 @@ def assign_portfolio(w: World, account: int, backstop: int, equity: int, bonus_a
 
 
 @kernel_inner
-def act_auction(w: World, account: int, equity: int, requirement: int) -> None:
+def act_auction(w: World, account: int, equity: int, requirement: int, time_ns: int) -> None:
     """Offer the portfolio at the next rate; deleverage it when nobody takes it in time. [LIQ-4]"""
     record, parameters = w.accounts[account], w.parameters[0]
     record["liquidation_count"] += 1
@@ -114,9 +120,9 @@ def act_auction(w: World, account: int, equity: int, requirement: int) -> None:
         return
     count = record["liquidation_count"]
     rate_e6 = min(E6, count * parameters["auction_step_e6"])
-    bonus = min(mul_ratio_floor_e6(requirement, rate_e6), available)
-    backstop = find_backstop(w, account, requirement, rate_e6, bonus)
+    backstop = find_backstop(w, account, requirement, rate_e6, available, time_ns)
     if backstop != NONE:
+        bonus = mul_ratio_ceil_e6(requirement, w.accounts[backstop]["demand_e6"])
         assign_portfolio(w, account, backstop, equity, bonus)
     elif count >= parameters["auction_tick_count"]:
         deleverage(w, account)

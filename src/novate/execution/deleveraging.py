@@ -15,7 +15,7 @@ from novate.execution.tables import NONE, World
 from novate.kernel import kernel_inner
 from novate.protocol.arithmetic import div_floor
 from novate.protocol.generated.codes import EventKind, LiquidationStage
-from novate.protocol.liquidation import compute_loss_share
+from novate.protocol.liquidation import compute_loss_share, compute_loss_weight
 
 
 @kernel_inner
@@ -44,15 +44,15 @@ def cover_debt(w: World, account: int, closure_count: int) -> None:
         event = emit(w, EventKind.INSURED)
         event["account"] = account
         event["amount_atoms"] = paid
-    notional_left = 0
+    weight_left = 0
     for i in range(closure_count):
-        notional_left += w.closures[i, 1]
+        weight_left += w.closures[i, 1]
     for i in range(closure_count):
         debt = -w.accounts[account]["cash_atoms"]
         if debt <= 0:
             return
-        share = compute_loss_share(debt, w.closures[i, 1], notional_left)
-        notional_left -= w.closures[i, 1]
+        share = compute_loss_share(debt, w.closures[i, 1], weight_left)
+        weight_left -= w.closures[i, 1]
         share_loss(w, account, w.closures[i, 0], share)
 
 
@@ -139,7 +139,7 @@ def deleverage(w: World, account: int) -> None:
             lots = sign * min(abs(left), abs(w.positions[holder]["lots"]))
             pass_lots(w, EventKind.DELEVERAGED, account, other, number, lots)
             w.closures[count, 0] = other
-            w.closures[count, 1] = abs(lots) * w.instruments[number]["notional_atoms"]
+            w.closures[count, 1] = compute_loss_weight(abs(lots) * w.instruments[number]["notional_atoms"])
             count += 1
             left -= lots
         number = find_held_instrument(w, account, number)

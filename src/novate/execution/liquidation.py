@@ -13,14 +13,15 @@ from novate.execution.events import emit
 from novate.execution.ledger import compute_equity, find_position
 from novate.execution.matching import match_order
 from novate.execution.open_orders import cancel_account_orders
+from novate.execution.standing import holds_lots_in, is_held_stale
 from novate.execution.tables import NONE, World
 from novate.kernel import kernel_inner
 from novate.protocol.arithmetic import div_ceil, div_floor, mul_ratio_ceil_e6
 from novate.protocol.generated.codes import CancelReason, EventKind, LiquidationStage, Side, TimeInForce
-from novate.protocol.generated.constants import ORDER_LOTS_MAX, SCENARIO_COUNT
+from novate.protocol.generated.constants import E6, ORDER_LOTS_MAX, SCENARIO_COUNT
 from novate.protocol.liquidation import compute_close_ticks
 from novate.protocol.margin import compute_maintenance_margin
-from novate.protocol.oracle import is_stale
+from novate.protocol.novation import is_linear
 
 Record = Any
 
@@ -55,30 +56,6 @@ def find_heaviest_underlying(w: World, account: int) -> int:
         if requirement > most and holds_lots_in(w, account, u):
             heaviest, most = u, requirement
     return heaviest
-
-
-@kernel_inner
-def holds_lots_in(w: World, account: int, underlying: int) -> bool:
-    """Whether an account holds lots in an underlying (NONE: in any)."""
-    slot = w.accounts[account]["first_position"]
-    while slot != NONE:
-        position = w.positions[slot]
-        if position["lots"] != 0:
-            if underlying == NONE or w.instruments[position["instrument"]]["underlying"] == underlying:
-                return True
-        slot = position["next_in_account"]
-    return False
-
-
-@kernel_inner
-def is_held_stale(w: World, account: int, time_ns: int) -> bool:
-    """Whether an underlying in which an account holds lots is stale. [LIQ-1]"""
-    for u in range(w.markets.shape[0]):
-        market = w.markets[u]
-        if is_stale(market["index_atoms"], market["index_time_ns"], time_ns, w.parameters[0]):
-            if holds_lots_in(w, account, u):
-                return True
-    return False
 
 
 @kernel_inner
@@ -204,8 +181,11 @@ def fill_slice_draft(w: World, account: int, slot: int) -> None:
 @kernel_inner
 def charge_penalty(w: World, account: int, number: int, lots: int) -> None:
     """Move the penalty for lots closed from the account to the insurance fund. [LIQ-3]"""
-    notional = lots * w.instruments[number]["notional_atoms"]
-    penalty = mul_ratio_ceil_e6(notional, w.parameters[0]["liquidation_fee_e6"])
+    instrument, parameters = w.instruments[number], w.parameters[0]
+    penalty = mul_ratio_ceil_e6(lots * instrument["notional_atoms"], parameters["liquidation_fee_e6"])
+    if not is_linear(instrument["kind"]):
+        cap = mul_ratio_ceil_e6(lots * instrument["mark_atoms"], parameters["option_fee_cap_e6"])
+        penalty = min(penalty, cap)
     penalty = min(penalty, max(0, compute_equity(w, account)))
     w.accounts[account]["cash_atoms"] -= penalty
     w.accounts[account]["dirty"] = 1
@@ -244,7 +224,8 @@ def act_slice(w: World, account: int, time_ns: int) -> None:
 def warn_account(w: World, account: int, equity: int, requirement: int) -> None:
     """Call for margin once when equity falls below the warning level. [LIQ-1]"""
     record = w.accounts[account]
-    low = equity < mul_ratio_ceil_e6(requirement, w.parameters[0]["warning_e6"])
+    # The same as equity < requirement * warning, but no product outgrows the requirement.
+    low = equity - requirement < mul_ratio_ceil_e6(requirement, w.parameters[0]["warning_e6"] - E6)
     if low and record["warned"] == 0:
         emit_figures(w, EventKind.MARGIN_CALL, account, equity, requirement)
     if low != (record["warned"] != 0):
@@ -270,7 +251,7 @@ def supervise_account(w: World, account: int, time_ns: int) -> None:
     elif stage == LiquidationStage.SLICES:
         act_slice(w, account, time_ns)
     else:
-        act_auction(w, account, equity, requirement)
+        act_auction(w, account, equity, requirement, time_ns)
 
 
 @kernel_inner
@@ -279,7 +260,8 @@ def supervise_accounts(w: World, time_ns: int) -> None:
     for account in range(w.house[0]["account_count"]):
         record = w.accounts[account]
         held = record["first_position"] != NONE and holds_lots_in(w, account, NONE)
-        if (held or record["liquidation_stage"] != LiquidationStage.NONE) and not is_held_stale(
-            w, account, time_ns
-        ):
-            supervise_account(w, account, time_ns)
+        if held or record["liquidation_stage"] != LiquidationStage.NONE:
+            if not is_held_stale(w, account, time_ns):
+                supervise_account(w, account, time_ns)
+        elif record["cash_atoms"] < 0 and w.house[0]["insurance_atoms"] > 0:
+            cover_debt(w, account, 0)

@@ -129,7 +129,7 @@ class World(NamedTuple):
     free_waiting: Array  # int64[W], a stack
     repriced: Array  # ORDER[O], volatility orders on their way from one price to the next
     ready: Array  # int64[W], a heap of the ids of waiting orders whose parent has been filled
-    closures: Array  # int64[P, 2], account and notional of each closing in an auto-deleveraging
+    closures: Array  # int64[P, 2], account and weight of each closing in an auto-deleveraging
     due: Array  # int64[2 max(O, W)], heaps on top of each other: ids that sweeps have still to visit
     groups: Array  # GROUP[A, 4]
     group_effects: Array  # int64[A, 4, 34], O_g of the 32 scenarios, then O0_g and G_g

@@ -78,12 +78,22 @@ def compute_initial_with_portfolio(
 
 
 @kernel
-def compute_loss_share(loss_atoms: int, notional_atoms: int, notional_left_atoms: int) -> int:
-    """Return what one closed account bears of a loss, in proportion to its notional among those still to
-    bear.
+def compute_loss_weight(notional_atoms: int) -> int:
+    """Return the weight with which lots of a notional, closed against a debtor, share its debt.
 
-    Range      0 <= loss < 2**60, 0 < notional <= notional_left < 2**59.
+    Range      0 <= notional < 2**58: a weight is at most 2**50, and those of one debtor below 2**53 together.
+    Rounding   down, but never nothing.
+    Law        [LIQ-7]
+    """
+    return div_floor(notional_atoms, 256) + 1
+
+
+@kernel
+def compute_loss_share(loss_atoms: int, weight: int, weight_left: int) -> int:
+    """Return what one closed account bears of a loss, by its weight among those still to bear.
+
+    Range      0 <= loss < 2**60, 0 < weight <= weight_left < 2**59.
     Rounding   the share and the loss down; the last one, whose share is one, bears exactly what is left.
     Law        [LIQ-7]
     """
-    return mul_x48(loss_atoms, div_x48(notional_atoms, notional_left_atoms))
+    return mul_x48(loss_atoms, div_x48(weight, weight_left))

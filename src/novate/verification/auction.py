@@ -13,7 +13,6 @@ from novate.verification.risk import (
     compute_initial,
     find_portfolio,
     mul_ratio_ceil,
-    mul_ratio_floor,
 )
 from novate.verification.state import NO_DEMAND, Account, State, require
 from novate.verification.steps import Step
@@ -37,10 +36,9 @@ def hold_auction(state: State, account: Account, equity_atoms: int, maintenance_
     if purse_atoms < 0:
         deleverage(state, account)
         return
-    bonus = min(mul_ratio_floor(maintenance_atoms, rate_e6), purse_atoms)
     for backstop in list_backstops(state, rate_e6):
-        wanted = mul_ratio_ceil(maintenance_atoms, backstop.demand_e6)
-        if wanted <= bonus and can_bear(state, backstop, account, bonus):
+        bonus = mul_ratio_ceil(maintenance_atoms, backstop.demand_e6)
+        if bonus <= purse_atoms and can_bear(state, backstop, account, bonus):
             assign(state, account, backstop, bonus, equity_atoms)
             return
     if account.stage_ticks >= state.parameters["auction_tick_count"]:
@@ -61,6 +59,9 @@ def can_bear(state: State, backstop: Account, account: Account, bonus_atoms: int
     """Whether a backstop that takes an account's positions and the bonus keeps its initial margin [LIQ-5]."""
     held = list_held(account)
     if len(held) > state.limits["positions"] - state.position_count:
+        return False
+    own = {position.instrument.underlying for position in list_held(backstop)}
+    if any(state.is_stale(state.markets[underlying]) for underlying in own):
         return False
     underlyings = {position.instrument.underlying for position in held}
     for underlying in underlyings:

@@ -13,13 +13,14 @@ from novate.verification.state import Account, Instrument, Position, State
 from novate.verification.steps import Step
 
 SHIFT_X48 = 48
+WEIGHT_UNIT = 256  # Atoms of notional.
 
 
 class Closing(NamedTuple):
-    """One account whose position was closed against a bankrupt one, and the notional of the lots closed."""
+    """One account whose position was closed against a bankrupt one, and the weight of those lots [LIQ-7]."""
 
     account: Account
-    notional_atoms: int
+    weight: int
 
 
 def list_held(account: Account) -> list[Position]:
@@ -55,7 +56,7 @@ def close_against_winners(state: State, account: Account, instrument: Instrument
         closed = -opposite if abs(opposite) < abs(left) else left
         pass_at_mark(state, account, winner, instrument, closed)
         left -= closed
-        closings.append(Closing(winner, abs(closed) * instrument.notional_atoms))
+        closings.append(Closing(winner, abs(closed) * instrument.notional_atoms // WEIGHT_UNIT + 1))
         state.steps.append(
             Step(
                 EventKind.DELEVERAGED,
@@ -97,17 +98,17 @@ def settle_debt(state: State, account: Account, closings: list[Closing]) -> None
 
 
 def share_loss(state: State, account: Account, closings: list[Closing], loss_atoms: int) -> None:
-    """Let each closing bear its part of a loss by notional, rounded down, the last what remains [LIQ-7]."""
+    """Let each closing bear its part of a loss by weight, rounded down, the last what remains [LIQ-7]."""
     left = loss_atoms
-    notional_left = sum(closing.notional_atoms for closing in closings)
-    for payer, notional_atoms in closings:
-        share_x48 = (notional_atoms << SHIFT_X48) // notional_left
+    weight_left = sum(closing.weight for closing in closings)
+    for payer, weight in closings:
+        share_x48 = (weight << SHIFT_X48) // weight_left
         amount = left * share_x48 >> SHIFT_X48
         state.pay(payer, -amount)
         state.pay(account, amount)
         state.steps.append(Step(EventKind.LOSS_SHARED, payer.number, account.number, amount_atoms=amount))
         left -= amount
-        notional_left -= notional_atoms
+        weight_left -= weight
 
 
 def finish(state: State, account: Account) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from novate.protocol.generated.codes import CancelReason, EventKind, LiquidationStage
 from novate.verification.auction import hold_auction
-from novate.verification.deleveraging import finish, settle_debt
+from novate.verification.deleveraging import finish, list_held, settle_debt
 from novate.verification.orders import end_all
 from novate.verification.risk import (
     compute_maintenance,
@@ -34,6 +34,8 @@ def liquidate_all(state: State) -> None:
             finish(state, account)
         elif holds and not passed_over:
             look_at(state, account)
+        elif not holds and account.cash_atoms < 0 and state.insurance_atoms > 0:
+            settle_debt(state, account, [])
 
 
 def look_at(state: State, account: Account) -> None:
@@ -72,10 +74,8 @@ def warn(state: State, account: Account, equity_atoms: int, maintenance_atoms: i
 
 def start(state: State, account: Account, equity_atoms: int, maintenance_atoms: int) -> None:
     """End an account's orders and take the first slice at once [LIQ-1]."""
-    required = [
-        compute_maintenance(state, account, underlying) for underlying in range(len(account.holdings))
-    ]
-    worst = required.index(max(required))
+    underlyings = sorted({position.instrument.underlying for position in list_held(account)})
+    worst = max(underlyings, key=lambda underlying: compute_maintenance(state, account, underlying))
     scenario = int(np.argmin(find_portfolio(state, account, worst).pnl))
     state.steps.append(
         Step(

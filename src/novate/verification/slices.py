@@ -92,6 +92,9 @@ def charge_penalty(state: State, account: Account, instrument: Instrument, lots:
     """Let the fund have a share of the notional that was closed, but no more than there is [LIQ-3]."""
     rate_e6 = state.parameters["liquidation_fee_e6"]
     penalty = mul_ratio_ceil(lots * instrument.notional_atoms, rate_e6)
+    if not instrument.is_linear:
+        cap_e6 = state.parameters["option_fee_cap_e6"]
+        penalty = min(penalty, mul_ratio_ceil(lots * instrument.mark_atoms, cap_e6))
     penalty = min(penalty, max(0, compute_equity(state, account)))
     state.pay(account, -penalty)
     state.insurance_atoms += penalty
@@ -100,14 +103,14 @@ def charge_penalty(state: State, account: Account, instrument: Instrument, lots:
 
 def review(state: State, account: Account) -> None:
     """After a slice, end the liquidation, go on to the auction, or leave it for the next tick [LIQ-3]."""
-    equity, maintenance = compute_standing(state, account)
-    if equity >= maintenance:
-        finish(state, account)
-        return
-    if account.stage_ticks >= state.parameters["slice_tick_count"] or equity <= 0:
-        account.stage = int(LiquidationStage.AUCTION)
-        account.stage_ticks = 0
-        state.steps.append(Step(EventKind.AUCTION_STARTED, account.number, amount_atoms=equity))
     if not list_held(account):
         settle_debt(state, account, [])
         finish(state, account)
+        return
+    equity, maintenance = compute_standing(state, account)
+    if equity >= maintenance:
+        finish(state, account)
+    elif account.stage_ticks >= state.parameters["slice_tick_count"] or equity <= 0:
+        account.stage = int(LiquidationStage.AUCTION)
+        account.stage_ticks = 0
+        state.steps.append(Step(EventKind.AUCTION_STARTED, account.number, amount_atoms=equity))
