@@ -13,6 +13,8 @@ from .records import E6, GTC, KINDS, LIMITS, LINEAR, PERPETUAL, POST_ONLY, STAGE
 if TYPE_CHECKING:
     from .model import Model
 
+ROLES = ("account", "maker_account")
+
 
 def check(model: Model) -> None:
     """Assert that money, lots, books, slots, waiting orders and groups add up."""
@@ -41,11 +43,11 @@ def _check_liquidation(model: Model, account: Account) -> None:
 def check_tick(model: Model, events: list[dict[str, int]]) -> None:
     """After a TICK with these events: an account that holds lots, is neither stale nor in liquidation, and is
     below maintenance came there after its turn, by a fill, by being closed against a debtor, or by its debt.
+    A backstop that was not touched so has its initial margin.
     """
-    touched = set()
+    kinds = (KINDS["FILL"], KINDS["DELEVERAGED"], KINDS["LOSS_SHARED"])
+    touched = {event[role] for event in events if event["kind"] in kinds for role in ROLES}
     for event in events:
-        if event["kind"] in (KINDS["FILL"], KINDS["DELEVERAGED"], KINDS["LOSS_SHARED"]):
-            touched |= {event["account"], event["maker_account"]}
         if event["kind"] == KINDS["AUCTION_TAKEN"] and event["maker_account"] not in touched:
             assert margin.passes(model, model.accounts[event["maker_account"]])
     for number, account in enumerate(model.accounts):

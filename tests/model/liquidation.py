@@ -97,8 +97,7 @@ def _warn(model: Model, number: int, account: Account, equity: int, maintenance:
 
 def _start(model: Model, number: int, account: Account, equity: int, maintenance: int) -> None:
     found = margin.exposures(model, account)
-    required = [margin.maintenance_margin(model, part) if part else -1 for part in found]
-    underlying = required.index(max(required))
+    underlying = _heaviest_underlying(model, found)
     model.emit(
         "LIQUIDATION_STARTED",
         account=number,
@@ -112,13 +111,20 @@ def _start(model: Model, number: int, account: Account, equity: int, maintenance
     _slice(model, number, account, equity)
 
 
+def _heaviest_underlying(model: Model, found: list[list[margin.Exposure]]) -> int:
+    """The lowest of those that require most, among those in which lots are held; they may require nothing."""
+    required = [
+        margin.maintenance_margin(model, part) if any(exposure.held for exposure in part) else -1
+        for part in found
+    ]
+    return required.index(max(required))
+
+
 def _choose_position(model: Model, account: Account) -> tuple[int, int]:
     """[LIQ-2]: which position the slice reduces, and by how many lots; the one with the most delta of the
     portfolio's direction in the underlying that requires most.
     """
-    found = margin.exposures(model, account)
-    required = [margin.maintenance_margin(model, part) if part else -1 for part in found]
-    underlying = required.index(max(required))
+    underlying = _heaviest_underlying(model, margin.exposures(model, account))
     held = {
         i: position.lots
         for i, position in sorted(account.positions.items())

@@ -147,16 +147,16 @@ def test_the_auction_offers_more_each_tick_and_who_asks_least_takes_all() -> Non
     events = court.mark(75)
     assert [(100 * USDC,)] == found(events, "AUCTION_STARTED", "amount_atoms")
     assert [] == told(court.tick())
-    # The rate on offer is 10 %: the taker asked 5.0001 % first.
+    # The rate on offer is 10 %, but the taker asks 5.0001 % and no more: 5.1751035, rounded up.
     court.sign("BACKSTOP", MAKER, demand_e6=50_002)
     events = court.tick()
     assigned = ("account", "maker_account", "instrument", "lots", "amount_atoms")
     row = (DEBTOR_NUMBER, TAKER_NUMBER, PERP, 10, 75 * USDC)
     assert [row] == found(events, "ASSIGNED", *assigned)
     paid = ("account", "maker_account", "amount_atoms", "maker_amount_atoms")
-    assert [(DEBTOR_NUMBER, TAKER_NUMBER, 10_350_000, 0)] == found(events, "AUCTION_TAKEN", *paid)
-    # 150 - 50 lost - 10.35 paid.
-    assert [(89_650_000,)] == found(events, "LIQUIDATION_ENDED", "amount_atoms")
+    assert [(DEBTOR_NUMBER, TAKER_NUMBER, 5_175_104, 0)] == found(events, "AUCTION_TAKEN", *paid)
+    # 150 - 50 lost - 5.175104 paid.
+    assert [(94_824_896,)] == found(events, "LIQUIDATION_ENDED", "amount_atoms")
     assert (10, 750 * USDC) == (
         court.model.accounts[TAKER_NUMBER].positions[PERP].lots,
         court.model.accounts[TAKER_NUMBER].positions[PERP].cost_atoms,
@@ -165,10 +165,10 @@ def test_the_auction_offers_more_each_tick_and_who_asks_least_takes_all() -> Non
 
 @pytest.mark.parametrize("missing", [1, 0])
 def test_a_backstop_must_be_able_to_bear_the_portfolio(missing: int) -> None:
-    """Ten lots at 75 need 18 % of 750 = 135 initially; the bonus brings 5.175 of it."""
+    """Ten lots at 75 need 18 % of 750 = 135 initially; the bonus it asks, 5 % of 103.5, is 5.175 of it."""
     court = indebted(slice_tick_count=1)
     court.fund(RIVAL, 129_825_000 - missing)
-    court.sign("BACKSTOP", RIVAL, demand_e6=0)
+    court.sign("BACKSTOP", RIVAL, demand_e6=50_000)
     court.mark(75)
     events = court.tick()
     assert missing == (found(events, "AUCTION_TAKEN") == [])
@@ -177,18 +177,20 @@ def test_a_backstop_must_be_able_to_bear_the_portfolio(missing: int) -> None:
 
 
 def test_the_fund_pays_bonus_and_debt_as_far_as_it_goes() -> None:
-    """At 64 the debtor owes 10. A fund of 12 pays a bonus of 2, less than 5 % of 88.32, and the debt."""
+    """At 64 the debtor owes 10. A fund of 12 has 2 for a bonus: 3 % of 88.32 is too much, 2 % is not."""
     court = indebted()
     events = court.mark(64)
     assert ["LIQUIDATION_STARTED", "SLICE", "AUCTION_STARTED"] == told(events)
     assert [(64 * TICKS_PER_USDC,)] == found(events, "SLICE", "price_ticks")
     court.sign("INSURE", TAKER, amount_atoms=12 * USDC)
-    court.sign("BACKSTOP", TAKER, demand_e6=0)
+    court.sign("BACKSTOP", TAKER, demand_e6=30_000)
+    assert [] == told(court.tick())
+    court.sign("BACKSTOP", TAKER, demand_e6=20_000)
     events = court.tick()
     assert ["ASSIGNED", "AUCTION_TAKEN", "INSURED", "LIQUIDATION_ENDED"] == told(events)
-    assert [(2 * USDC, 2 * USDC)] == found(events, "AUCTION_TAKEN", "amount_atoms", "maker_amount_atoms")
+    assert [(1_766_400, 1_766_400)] == found(events, "AUCTION_TAKEN", "amount_atoms", "maker_amount_atoms")
     assert [(DEBTOR_NUMBER, 10 * USDC)] == found(events, "INSURED", "account", "amount_atoms")
-    assert (0, 0) == (court.debtor().cash_atoms, court.model.house.insurance_atoms)
+    assert (0, 233_600) == (court.debtor().cash_atoms, court.model.house.insurance_atoms)
 
 
 def test_who_gains_most_is_deleveraged_first_and_shares_what_no_fund_covers() -> None:
@@ -206,7 +208,7 @@ def test_who_gains_most_is_deleveraged_first_and_shares_what_no_fund_covers() ->
         (DEBTOR_NUMBER, MAKER_NUMBER, 4, 64 * USDC),
     ]
     assert [(4 * USDC,)] == found(events, "INSURED", "amount_atoms")
-    # 6 of the debt remain; six tenths of 2**48 are rounded down, so the last pays the atom that is missing.
+    # 6 of the debt remain. 384 and 256 closed weigh 1_500_001 and 1_000_001: 3.59999952 are rounded down.
     assert [(RIVAL_NUMBER, DEBTOR_NUMBER, 3_599_999), (MAKER_NUMBER, DEBTOR_NUMBER, 2_400_001)] == found(
         events, "LOSS_SHARED", "account", "maker_account", "amount_atoms"
     )
@@ -223,15 +225,30 @@ def test_an_auction_that_nobody_takes_ends_in_deleveraging_without_loss() -> Non
     assert (100 * USDC, {}) == (court.debtor().cash_atoms, court.debtor().positions)
 
 
-def test_a_slice_that_closes_all_leaves_a_debt_that_the_fund_lacks() -> None:
-    """At 64 the maker's bid takes all ten lots: -10 is announced as an auction and ends at once, unpaid."""
+def test_a_debt_without_positions_waits_for_the_fund() -> None:
+    """At 64 the maker's bid takes all ten lots: -10 is left, which the fund pays as money comes in."""
     court = indebted()
     court.place(MAKER, PERP, BUY, 10, 64 * TICKS_PER_USDC)
     events = court.mark(64)
-    names = ["LIQUIDATION_STARTED", "SLICE", "PENALTY", "AUCTION_STARTED", "LIQUIDATION_ENDED"]
+    names = ["LIQUIDATION_STARTED", "SLICE", "PENALTY", "LIQUIDATION_ENDED"]
     assert names == told(events)
     assert [(0,)] == found(events, "PENALTY", "amount_atoms")
     assert (-10 * USDC, STAGES["NONE"]) == (court.debtor().cash_atoms, court.debtor().liquidation_stage)
+    assert [] == told(court.tick())
+    for paid_in, paid_out in ((4, 4), (7, 6)):
+        court.sign("INSURE", TAKER, amount_atoms=paid_in * USDC)
+        assert [(DEBTOR_NUMBER, paid_out * USDC)] == found(court.tick(), "INSURED", "account", "amount_atoms")
+    assert (0, 1 * USDC) == (court.debtor().cash_atoms, court.model.house.insurance_atoms)
+
+
+def test_the_penalty_of_an_option_is_a_share_of_its_worth() -> None:
+    """0.5 % of two lots of 800 would be 8, but an eighth of what two calls are worth is less."""
+    court = Court()
+    call = court.model.instruments[OPTION]
+    liquidation._take_penalty(court.model, DEBTOR_NUMBER, court.debtor(), call, 2)
+    assert 5_045_862 == call.mark_atoms
+    assert 1_261_466 == court.model.house.insurance_atoms
+    court.model.check_invariants()
 
 
 def test_a_stale_index_passes_the_account_over() -> None:
