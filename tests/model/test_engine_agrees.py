@@ -68,7 +68,9 @@ def follow(records: Array, first: int, name: str) -> list[int]:
     return slots
 
 
-def check_table(engine: Engine, table: Array, free: list[int], entries: Array, lists: str, count: str) -> None:
+def check_table(
+    engine: Engine, table: Array, free: list[int], entries: Array, lists: str, count: str
+) -> None:
     """Assert that every slot of open or waiting orders is live or free, and that the accounts' lists and
     counters and the table of ids know the live ones.
     """
@@ -90,9 +92,7 @@ def check_tables(engine: Engine) -> None:
     free_waiting = world.free_waiting[: int(house["free_waiting_count"])].tolist()
     free_positions = world.free_positions[: int(house["free_position_count"])].tolist()
     check_table(engine, world.orders, free_orders, world.order_entries, "first_order", "open_order_count")
-    check_table(
-        engine, world.waiting, free_waiting, world.waiting_entries, "first_waiting", "waiting_count"
-    )
+    check_table(engine, world.waiting, free_waiting, world.waiting_entries, "first_waiting", "waiting_count")
     live = np.flatnonzero(world.positions["account"] != NONE).tolist()
     assert list(range(len(world.positions))) == sorted(live + free_positions)
     assert [0, 0] == [int(house["ready_count"]), int(house["due_count"])]
