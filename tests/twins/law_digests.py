@@ -1,6 +1,6 @@
-"""Digests of every pricing kernel over many inputs; run twice, with and without Numba, they must be equal.
+"""Digests of every kernel of the law over many inputs; run twice, with and without Numba, they must be equal.
 
-    python law_digests.py [number of inputs]
+    python -m tests.twins.law_digests [number of inputs]
 
 Prints one JSON object: digest by kernel, and the number of inputs. Inputs depend on the kernel's name only.
 """
@@ -10,11 +10,13 @@ import json
 import random
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from novate.protocol import arithmetic, black76, scenarios, svi, transcendental
+from tests.twins import market_digests
 
 ONE = 1 << 48
 INPUTS_DEFAULT = 1_200_000
@@ -109,6 +111,8 @@ def list_arguments(name: str, count: int) -> Iterator[Arguments]:
             source.pick(0, ONE),
         ),
     }
+    if name in market_digests.MAKERS:
+        makers[name] = partial(market_digests.MAKERS[name], source)
     for _ in range(count):
         yield makers[name]()
 
@@ -135,7 +139,7 @@ WEIGHTS: dict[Callable[..., Any], float] = {
     scenarios.compute_volatility_factors_x48: 2,
     scenarios.compute_floor_volatility_x48: 2,
     scenarios.compute_option_total_volatility_x48: 4,
-}
+} | market_digests.WEIGHTS
 ROW_WEIGHT = 0.5
 
 
