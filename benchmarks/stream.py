@@ -15,6 +15,39 @@ START_NS = 20_500 * NS_PER_DAY
 OPERATOR, ORACLE = b"\x0e" * 20, b"\x0a" * 20
 SERIES = 10
 SIGNATURE = bytes(65)
+UNDERLYING = {
+    "name": "BTC",
+    "index_atoms_max": 1_000_000 * USDC,
+    "option_lots_per_unit": 100,
+    "option_tick_atoms": 50_000,
+    "perpetual_lots_per_unit": 1000,
+    "perpetual_tick_atoms": 2_500,
+    "funding_impact_lots": 100,
+    "slice_notional_atoms": 50_000_000_000,
+}
+PARAMETERS = {
+    "observation_skew_ns": 2 * NS_PER_S,
+    "observation_age_ns_max": 30 * NS_PER_S,
+    "index_age_ns_max": 3600 * NS_PER_S,
+    "futures_initial_e6": 20_000,
+    "futures_maintenance_e6": 10_000,
+    "short_initial_e6": 30_000,
+    "short_maintenance_e6": 15_000,
+    "basis_shift_e6": 10_000,
+    "confidence_threshold_e6": 950_000,
+    "confidence_rate_e6": 50_000,
+    "option_band_e6": 1_000_000_000,
+    "futures_band_e6": 1_000_000_000,
+    "option_fee_cap_e6": 125_000,
+    "insurance_share_e6": 200_000,
+    "funding_cap_e9": 5_000_000,
+    "funding_deadband_e9": 250_000,
+    "warning_e6": 1_200_000,
+    "liquidation_fee_e6": 5_000,
+    "slice_tick_count": 5,
+    "auction_tick_count": 10,
+    "auction_step_e6": 50_000,
+}
 
 
 def make_genesis(accounts: int, instruments: int) -> Genesis:
@@ -26,18 +59,7 @@ def make_genesis(accounts: int, instruments: int) -> Genesis:
         "operator": "0x" + OPERATOR.hex(),
         "oracles": ["0x" + ORACLE.hex()],
         "quorum": 1,
-        "underlyings": [
-            {
-                "name": "BTC",
-                "index_atoms_max": 1_000_000 * USDC,
-                "option_lots_per_unit": 100,
-                "option_tick_atoms": 50_000,
-                "perpetual_lots_per_unit": 1000,
-                "perpetual_tick_atoms": 2_500,
-                "funding_impact_lots": 100,
-                "slice_notional_atoms": 50_000_000_000,
-            }
-        ],
+        "underlyings": [UNDERLYING],
         "limits": {
             "accounts": accounts,
             "orders": 1 << 18,
@@ -46,29 +68,7 @@ def make_genesis(accounts: int, instruments: int) -> Genesis:
             "series": SERIES,
             "triggers": 1 << 10,
         },
-        "parameters": {
-            "observation_skew_ns": 2 * NS_PER_S,
-            "observation_age_ns_max": 30 * NS_PER_S,
-            "index_age_ns_max": 3600 * NS_PER_S,
-            "futures_initial_e6": 20_000,
-            "futures_maintenance_e6": 10_000,
-            "short_initial_e6": 30_000,
-            "short_maintenance_e6": 15_000,
-            "basis_shift_e6": 10_000,
-            "confidence_threshold_e6": 950_000,
-            "confidence_rate_e6": 50_000,
-            "option_band_e6": 1_000_000_000,
-            "futures_band_e6": 1_000_000_000,
-            "option_fee_cap_e6": 125_000,
-            "insurance_share_e6": 200_000,
-            "funding_cap_e9": 5_000_000,
-            "funding_deadband_e9": 250_000,
-            "warning_e6": 1_200_000,
-            "liquidation_fee_e6": 5_000,
-            "slice_tick_count": 5,
-            "auction_tick_count": 10,
-            "auction_step_e6": 50_000,
-        },
+        "parameters": PARAMETERS,
         "fee_tiers": [
             {
                 "option_taker_e6": 300,

@@ -43,6 +43,39 @@ def make_key(name: str) -> PrivateKey:
 
 OPERATOR, ORACLE = make_key("operator"), make_key("oracle")
 MAKER, TAKER, PAUPER, STRANGER = (make_key(name) for name in ("maker", "taker", "pauper", "stranger"))
+UNDERLYING = {
+    "name": "BTC",
+    "index_atoms_max": 1_000_000 * USDC,
+    "option_lots_per_unit": 100,
+    "option_tick_atoms": 50_000,
+    "perpetual_lots_per_unit": 1000,
+    "perpetual_tick_atoms": 2_500,
+    "funding_impact_lots": 100,
+    "slice_notional_atoms": 50_000_000_000,
+}
+PARAMETERS = {
+    "observation_skew_ns": 2 * NS_PER_S,
+    "observation_age_ns_max": 60 * NS_PER_S,
+    "index_age_ns_max": 300 * NS_PER_S,
+    "futures_initial_e6": 10_000,
+    "futures_maintenance_e6": 5_000,
+    "short_initial_e6": 10_000,
+    "short_maintenance_e6": 5_000,
+    "basis_shift_e6": 5_000,
+    "confidence_threshold_e6": 900_000,
+    "confidence_rate_e6": 10_000,
+    "option_band_e6": 1_000_000_000,
+    "futures_band_e6": 1_000_000_000,
+    "option_fee_cap_e6": 125_000,
+    "insurance_share_e6": 200_000,
+    "funding_cap_e9": 5_000_000,
+    "funding_deadband_e9": 250_000,
+    "warning_e6": 1_200_000,
+    "liquidation_fee_e6": 5_000,
+    "slice_tick_count": 5,
+    "auction_tick_count": 10,
+    "auction_step_e6": 50_000,
+}
 
 
 def make_genesis(**limits: int) -> Genesis:
@@ -55,42 +88,9 @@ def make_genesis(**limits: int) -> Genesis:
         "operator": "0x" + compute_address(OPERATOR.public_key).hex(),
         "oracles": ["0x" + compute_address(ORACLE.public_key).hex()],
         "quorum": 1,
-        "underlyings": [
-            {
-                "name": "BTC",
-                "index_atoms_max": 1_000_000 * USDC,
-                "option_lots_per_unit": 100,
-                "option_tick_atoms": 50_000,
-                "perpetual_lots_per_unit": 1000,
-                "perpetual_tick_atoms": 2_500,
-                "funding_impact_lots": 100,
-                "slice_notional_atoms": 50_000_000_000,
-            }
-        ],
+        "underlyings": [UNDERLYING],
         "limits": sizes | limits,
-        "parameters": {
-            "observation_skew_ns": 2 * NS_PER_S,
-            "observation_age_ns_max": 60 * NS_PER_S,
-            "index_age_ns_max": 300 * NS_PER_S,
-            "futures_initial_e6": 10_000,
-            "futures_maintenance_e6": 5_000,
-            "short_initial_e6": 10_000,
-            "short_maintenance_e6": 5_000,
-            "basis_shift_e6": 5_000,
-            "confidence_threshold_e6": 900_000,
-            "confidence_rate_e6": 10_000,
-            "option_band_e6": 1_000_000_000,
-            "futures_band_e6": 1_000_000_000,
-            "option_fee_cap_e6": 125_000,
-            "insurance_share_e6": 200_000,
-            "funding_cap_e9": 5_000_000,
-            "funding_deadband_e9": 250_000,
-            "warning_e6": 1_200_000,
-            "liquidation_fee_e6": 5_000,
-            "slice_tick_count": 5,
-            "auction_tick_count": 10,
-            "auction_step_e6": 50_000,
-        },
+        "parameters": PARAMETERS,
         "fee_tiers": [
             {
                 "option_taker_e6": 300,
