@@ -147,3 +147,12 @@ class Desk:
 def describe(order: Order) -> tuple[int, int, int, int]:
     """What a quote shows."""
     return order.instrument.number, order.side, order.price_ticks, order.lots
+
+
+def report_both(desk: Desk, *dollars: int) -> None:
+    """The oracle reports both indices."""
+    desk.time_ns += 1_000
+    for underlying, amount in enumerate(dollars):
+        fields = {"underlying": underlying, "index_atoms": amount * 1_000_000, "confidence_e6": 990_000}
+        oracle = desk.genesis.oracles[0]
+        desk.apply(CommandKind.INDEX, oracle, observed_ns=desk.time_ns, **fields)

@@ -59,7 +59,7 @@ def closed(winner: int, lots: int, mark_atoms: int, instrument: int = PERPETUAL)
 
 
 def test_the_rate_on_offer_grows_until_a_backstop_takes_all(desk: FallingDesk) -> None:
-    """[LIQ-4] [LIQ-5]: positions pass at the mark, the bonus is the rate times the requirement."""
+    """[LIQ-4] [LIQ-5]: positions pass at the mark, the bonus is the demand times the requirement."""
     desk.back(WITNESS, 100_000)
     desk.tick(72_000)
     assert (AUCTION, 0) == (desk.account(DEBTOR).stage, desk.account(DEBTOR).stage_ticks)
@@ -121,7 +121,7 @@ def test_a_backstop_that_cannot_bear_it_is_passed(desk: FallingDesk) -> None:
 
 def test_a_backstop_may_close_what_it_holds(desk: FallingDesk) -> None:
     """[LIQ-5] [NOVATE-3] [NOVATE-5]: the seller takes the lots back, and its record is gone."""
-    desk.back(RICH, 0)
+    desk.back(RICH, 50_000)
     cash = desk.cash(RICH)
     desk.tick(72_000)
     desk.tick()
@@ -133,7 +133,7 @@ def test_a_backstop_may_close_what_it_holds(desk: FallingDesk) -> None:
 def test_the_fund_pays_what_the_account_cannot(desk: FallingDesk) -> None:
     """[LIQ-4] [LIQ-5] [LIQ-7]: of a bankrupt account the fund pays bonus and debt."""
     desk.insure(HELPER, 50 * USDC)
-    desk.back(WITNESS, 0)
+    desk.back(WITNESS, 50_000)
     desk.tick(62_700)
     assert AUCTION == desk.account(DEBTOR).stage
     desk.tick()
@@ -146,17 +146,21 @@ def test_the_fund_pays_what_the_account_cannot(desk: FallingDesk) -> None:
 
 
 def test_account_and_fund_share_a_bonus(desk: FallingDesk) -> None:
-    """[LIQ-4] [LIQ-5]: equity of one USDC goes first; together they bound the bonus."""
+    """[LIQ-4] [LIQ-5]: equity of one USDC goes first; who demands more than both have is not asked."""
     desk.deposit(DEBTOR, DEBT_62 + USDC)
     desk.insure(HELPER, 2 * USDC)
-    desk.back(WITNESS, 0)
+    # Both have 3.096 USDC; 1.1928 % of 259.578 is 3.096247 of it, and 1.1927 % is 3.095987, rounded up.
+    assert (259_578_000, 3_096_000) == (NEED_62, 3 * USDC + FUND)
+    desk.back(WITNESS, 11_928)
     desk.tick(62_700)
     desk.tick()
-    bonus, part = 3 * USDC + FUND, 2 * USDC + FUND
+    assert [] == desk.state.steps
+    desk.back(WITNESS, 11_927)
+    desk.tick()
+    bonus, part = 3_095_987, 2_095_987
     taken = Step(EventKind.AUCTION_TAKEN, DEBTOR, WITNESS, amount_atoms=bonus, maker_amount_atoms=part)
-    assert bonus < NEED_62 * 5 // 100
     assert [taken, ended(0)] == desk.state.steps[1:]
-    assert 0 == desk.state.insurance_atoms
+    assert 13 == desk.state.insurance_atoms
     desk.check()
 
 
@@ -175,7 +179,7 @@ def test_a_purse_below_the_demand_is_not_enough(desk: FallingDesk) -> None:
 
 
 def test_a_hole_that_the_fund_cannot_fill_ends_the_auction_at_once() -> None:
-    """[LIQ-4] [LIQ-6] [LIQ-7]: winners by profit per lot, then the fund, then the winners by notional."""
+    """[LIQ-4] [LIQ-6] [LIQ-7]: winners by profit per lot, then the fund, then the winners by weight."""
     desk = make_desk(slice_tick_count=1)
     desk.sell_to_debtor(20)
     desk.trade(DEBTOR, HELPER, 10, MARK_TICKS + 4)
@@ -185,7 +189,8 @@ def test_a_hole_that_the_fund_cannot_fill_ends_the_auction_at_once() -> None:
     cash = [desk.cash(trader) for trader in (RICH, HELPER)]
     desk.tick()
     debt = DEBT_62 + 10 * 4 * 2_500 - fund
-    # HELPER sold for more, so it is closed first: a third, rounded down twice.
+    # HELPER sold for more, so it is closed first. Weights are floor(627 000 000 / 256) + 1 = 2 449 219 and
+    # floor(1 254 000 000 / 256) + 1 = 4 898 438: just a third, rounded down twice.
     first = debt * (2**48 // 3) >> 48
     assert [
         closed(HELPER, 10, LOT_62),
@@ -220,7 +225,7 @@ def test_profit_per_lot_decides_then_the_account() -> None:
 
 
 def test_every_position_is_closed_and_every_closing_pays() -> None:
-    """[LIQ-6] [LIQ-7]: instruments in ascending number; who was closed twice pays twice, by notional left."""
+    """[LIQ-6] [LIQ-7]: instruments in ascending number; who was closed twice pays twice, by weight left."""
     desk = make_desk((10**6, 1_500, 10**6, 10**6), slice_tick_count=1)
     desk.trade_at_mark(RICH, DEBTOR, 6, CALL)
     desk.trade(HELPER, DEBTOR, 20)
@@ -233,8 +238,11 @@ def test_every_position_is_closed_and_every_closing_pays() -> None:
     told = [closed(RICH, -10, mark), closed(HELPER, -20, mark), closed(RICH, -6, desk.call.mark_atoms, CALL)]
     assert told == desk.state.steps[:3]
     left, shares = debt - fund, []
-    for notional, rest in ((10, 10 + 20 + 60), (20, 20 + 60), (60, 60)):
-        shares.append(left * (notional * 2**48 // rest) >> 48)
+    # 10 and 20 lots of 115 USDC and 6 of 1 150 are 1 150, 2 300 and 6 900 USDC, whose 256th parts are
+    # 4 492 187.5, 8 984 375 and 26 953 125.
+    first, second, third = 4_492_187 + 1, 8_984_375 + 1, 26_953_125 + 1
+    for weight, rest in ((first, first + second + third), (second, second + third), (third, third)):
+        shares.append(left * (weight * 2**48 // rest) >> 48)
         left -= shares[-1]
     payers = zip((RICH, HELPER, RICH), shares, strict=True)
     assert [insured(fund), *(shared(*pair) for pair in payers), ended(0)] == desk.state.steps[3:]
