@@ -12,8 +12,6 @@ def test_a_lone_backstop_gets_its_demand_and_no_more() -> None:
     """[LIQ-4]: 30 lots of 72 need 298.08. 5 % of it is on offer; 2.0001 %, 5.96189808, was asked."""
     desk = make_desk(slice_tick_count=1)
     desk.sell_to_debtor()
-    desk = make_desk(slice_tick_count=1)
-    desk.sell_to_debtor()
     desk.back(WITNESS, 20_001)
     desk.tick(72_000)
     desk.tick()
