@@ -62,6 +62,7 @@ PARAMETER_NAMES = [
     *("type", "trigger", "trigger_price", "trigger_offset", "display_amount", "valid_until", "advanced"),
     *("link", "parent_order_id", "self_trading_mode", "reduce_only", "mmp_group", "quotes", "timeout"),
     *("frozen_time", "quantity_limit", "delta_limit", "simulated_positions", "add_positions", "scope"),
+    "demand",
 ]
 BROKEN = [b"", b"\0", b"{", b"}", b"[1,2]", b"nul", b'{"id":', b'{"method":"public/test","id":{}}', b'"\xff"']
 

@@ -136,7 +136,7 @@ def test_server_publishes_what_is_signed(tmp_path: Path) -> None:
             assert described["domain_separator"] == "0x" + keccak256(words).hex()
             assert described["genesis_hash"] == "0x" + venue.genesis.hash.hex()
             orders = {"Place", "Replace", "Cancel", "CancelAll", "PlaceTrigger", "MassQuote"}
-            others = {"Withdraw", "Login", "Protect", "SetMmp"}
+            others = {"Withdraw", "Login", "Protect", "SetMmp", "Backstop", "Insure"}
             assert orders | others == set(described["struct_types"])
             assert orders | others | {"Quote", "EIP712Domain"} == set(described["types"])
 

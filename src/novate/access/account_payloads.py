@@ -14,12 +14,14 @@ from novate.access.market_payloads import (
     name_index,
     name_kind,
 )
-from novate.access.quantities import show_amount, show_lot_value, show_usdc
+from novate.access.quantities import show_amount, show_demand, show_lot_value, show_usdc
 from novate.execution import views
 from novate.execution.engine import InstrumentView
 from novate.execution.views import AccountView, PositionView
+from novate.protocol.generated.codes import LiquidationStage
 from novate.protocol.generated.constants import E6
 
+LIQUIDATION_STATE = {stage: stage.name.lower() for stage in LiquidationStage}
 GREEK_NAMES = ("delta", "gamma", "vega", "theta")
 ZERO_WITHOUT_SESSIONS = (
     *("session_rpl", "session_upl", "futures_session_rpl", "futures_session_upl", "options_session_rpl"),
@@ -129,6 +131,17 @@ class AccountPayloads:
             "locked_balance": 0.0,
             "fee_tier": view.tier,
             "fees": self.describe_fees(view.tier),
+            **self.describe_standing(view),
+        }
+
+    def describe_standing(self, view: AccountView) -> dict[str, Any]:
+        """Return how far a liquidation is, whether margin was called for, and what the account demands as a
+        backstop, in percent of the requirement; null if it is none.
+        """
+        return {
+            "liquidation_state": LIQUIDATION_STATE[LiquidationStage(view.liquidation_stage)],
+            "margin_call": bool(view.warned),
+            "backstop_demand": show_demand(view.demand_e6),
         }
 
     def describe_user(self, view: AccountView) -> dict[str, Any]:

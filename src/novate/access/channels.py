@@ -115,9 +115,11 @@ class ChannelReader:
         return Channel(name, ("state", 0), True, parts[2], parts[3])
 
     def read_user(self, name: str, parts: list[str], account: int) -> Channel | None:
-        """Return `user.orders` or `user.trades`, by instrument or kind and currency, `user.portfolio`, or
-        `user.mmp_trigger`.
+        """Return `user.orders` or `user.trades`, by instrument or kind and currency, `user.portfolio`,
+        `user.mmp_trigger`, or `user.risk`.
         """
+        if parts == ["risk"]:
+            return Channel(name, ("user_risk", account), True)
         if parts[0] == "mmp_trigger" and len(parts) == 2:
             underlying = self.indexes.get(parts[1])
             if underlying is None:

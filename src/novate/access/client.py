@@ -17,7 +17,7 @@ from novate.access.client_signing import ClientInstrument, write_decimal
 from novate.access.errors import ApiError
 from novate.access.order_terms import hash_label, read_limit, read_order
 from novate.access.parameters import MmpParameters, PlaceParameters, QuotePair
-from novate.access.quantities import Number, read_lots, read_usdc_atoms
+from novate.access.quantities import Number, read_demand_e6, read_lots, read_usdc_atoms
 from novate.access.quote_terms import read_group, read_mmp, read_quotes, read_seconds
 from novate.protocol.generated.codes import CommandKind, Side
 from novate.protocol.signing import ALL_INSTRUMENTS
@@ -42,6 +42,14 @@ def write_quote_side(side: tuple[Decimalish, Decimalish] | None) -> dict[str, st
     if side is None:
         return None
     return {"price": write_decimal(side[0], "price"), "amount": write_decimal(side[1], "amount")}
+
+
+def read_money(text: str) -> int:
+    """Return the atoms of an amount of USDC; ValueError off the grid."""
+    try:
+        return read_usdc_atoms(text)
+    except ApiError as error:
+        raise ValueError(str(error)) from error
 
 
 class NovateClient(VenueLink):
@@ -256,10 +264,34 @@ class NovateClient(VenueLink):
         result: dict[str, Any] = await self.write(method, CommandKind.PROTECT, params, fields)
         return result
 
+    # Insurance and money.
+
+    async def set_backstop(self, demand: Decimalish | None = None) -> dict[str, Any]:
+        """Offer to take portfolios at auction for a bonus in percent of their maintenance requirement.
+        It has at most four decimals; None withdraws the offer.
+        """
+        text = None if demand is None else write_decimal(demand, "demand")
+        try:
+            fields = {"demand_e6": read_demand_e6(text)}
+        except ApiError as error:
+            raise ValueError(str(error)) from error
+        result: dict[str, Any] = await self.write(
+            "private/set_backstop", CommandKind.BACKSTOP, {"demand": text}, fields
+        )
+        return result
+
+    async def insure(self, amount_usdc: Decimalish) -> dict[str, Any]:
+        """Give USDC to the insurance fund, for good."""
+        text = write_decimal(amount_usdc, "amount")
+        params = {"amount": text, "currency": "USDC"}
+        fields = {"amount_atoms": read_money(text)}
+        result: dict[str, Any] = await self.write("private/insure", CommandKind.INSURE, params, fields)
+        return result
+
     async def withdraw(self, amount_usdc: Decimalish) -> dict[str, Any]:
         """Withdraw USDC to the account's own wallet; it is claimed on chain."""
         text = write_decimal(amount_usdc, "amount")
         params = {"amount": text, "currency": "USDC"}
-        fields = {"amount_atoms": read_usdc_atoms(text)}
+        fields = {"amount_atoms": read_money(text)}
         result: dict[str, Any] = await self.write("private/withdraw", CommandKind.WITHDRAW, params, fields)
         return result

@@ -16,21 +16,24 @@ from novate.access.order_ledger import OrderLedger
 from novate.access.order_payloads import OrderPayloads
 from novate.access.order_record import Change, OrderRecord
 from novate.access.quantities import show_amount, show_frozen_until, show_price
+from novate.access.risk_feed import DESCRIBERS, describe_risk, list_parties
 from novate.access.trade_tape import Trade
 from novate.access.wire import encode_notification
 from novate.execution import views
 from novate.execution.engine import InstrumentView
 from novate.execution.sequencer import Outcome
-from novate.protocol.generated.codes import Code, EventKind
+from novate.protocol.generated.codes import Code, CommandKind, EventKind
 from novate.protocol.generated.constants import NS_PER_MS
 
 FLUSH_S = 0.1
 BOOK_DEPTH = 1000
 PENDING_MAX = 1000
-MARKET_EVENTS = (
-    *(EventKind.LISTED, EventKind.INDEX_SET, EventKind.MARKED, EventKind.EXPIRED),
-    *(EventKind.DEPOSITED, EventKind.WITHDRAWN, EventKind.SETTLED, EventKind.TIER_SET),
-    *(EventKind.FUNDED, EventKind.MMP_TRIPPED),
+MARKET_EVENTS = frozenset(
+    (
+        *(EventKind.LISTED, EventKind.INDEX_SET, EventKind.MARKED, EventKind.EXPIRED),
+        *(EventKind.DEPOSITED, EventKind.WITHDRAWN, EventKind.SETTLED, EventKind.TIER_SET),
+        *(EventKind.FUNDED, EventKind.MMP_TRIPPED, EventKind.FUND_PAID_IN, *DESCRIBERS),
+    )
 )
 
 
@@ -117,8 +120,10 @@ class MarketFeed:
                 self.touch(self.by_key.get((topic, number), ()))
 
     def note_market_events(self, outcome: Outcome) -> None:
-        """React to listings, indices, marks, expiries, funding, tripped protection and cash."""
+        """React to listings, indices, marks, expiries, funding, tripped protection, liquidations and cash."""
         if len(outcome.events) < 2:
+            if outcome.command.kind == CommandKind.BACKSTOP:
+                self.touch(self.by_key.get(("portfolio", int(outcome.events[0]["account"])), ()))
             return
         for event in outcome.events[1:]:
             kind = int(event["kind"])
@@ -138,6 +143,8 @@ class MarketFeed:
                 self.funding.record(outcome.time_ns, place, int(event["amount_atoms"]))
             elif kind == EventKind.MMP_TRIPPED:
                 self.publish_trip(event)
+            elif kind in DESCRIBERS:
+                self.publish_risk(outcome, event)
             else:
                 self.touch(self.by_key.get(("portfolio", int(event["account"])), ()))
 
@@ -179,6 +186,16 @@ class MarketFeed:
         for channel in self.by_key.get(("user_mmp", int(event["account"])), ()):
             if channel.depth == underlying + 1:
                 self.publish(channel, data)
+
+    def publish_risk(self, outcome: Outcome, event: Any) -> None:
+        """Say to the accounts that a liquidation's event names what it brings them."""
+        for account in list_parties(event):
+            channels = self.by_key.get(("user_risk", account))
+            if channels:
+                data = describe_risk(self.market, outcome, event, account)
+                for channel in channels:
+                    self.publish(channel, data)
+            self.touch(self.by_key.get(("portfolio", account), ()))
 
     def publish_records(self, change: Change) -> None:
         """Publish the trades and orders of one outcome."""

@@ -284,7 +284,7 @@ class MarketPayloads:
         return self.describe_ticker(instrument) | self.describe_levels(instrument, depth) | change
 
     def describe_trade(self, trade: Trade) -> dict[str, Any]:
-        """Return a public trade."""
+        """Return a public trade; `liquidation` is T if the taker's order was a liquidation's, else absent."""
         instrument = self.engine.instruments[trade.instrument]
         has_mark = trade.mark_atoms >= 0
         return {
@@ -299,6 +299,7 @@ class MarketPayloads:
             "contracts": float(trade.lots),
             "index_price": show_usdc(trade.index_atoms),
             "mark_price": show_lot_value(trade.mark_atoms, instrument) if has_mark else None,
+            **({"liquidation": "T"} if trade.is_liquidation else {}),
         }
 
     def describe_summary(self, instrument: InstrumentView) -> dict[str, Any]:

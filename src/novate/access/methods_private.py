@@ -49,7 +49,7 @@ def get_account_summary(venue: Venue, caller: Caller, given: CurrencyParameters)
     summary = venue.accounts.describe_account(view)
     if given.currency.upper() not in (SETTLEMENT_CURRENCY, "ANY"):
         summary = {key: 0.0 if isinstance(value, float) else value for key, value in summary.items()}
-        summary["currency"] = given.currency.upper()
+        summary |= {"currency": given.currency.upper()} | venue.accounts.describe_standing(view)
     return summary | venue.accounts.describe_user(view)
 
 

@@ -12,6 +12,7 @@ from novate.access import methods_quote as quote
 from novate.access.errors import ApiError, refuse_parameter
 from novate.access.order_terms import IMPLIED_VOLATILITY, hash_label, read_limit, read_order
 from novate.access.parameters import (
+    BackstopParameters,
     CancelAllParameters,
     CancelInstrumentParameters,
     CancelLabelParameters,
@@ -20,6 +21,7 @@ from novate.access.parameters import (
     DisconnectParameters,
     EditParameters,
     GroupParameters,
+    InsureParameters,
     MassQuoteParameters,
     MmpParameters,
     PlaceParameters,
@@ -27,7 +29,15 @@ from novate.access.parameters import (
     SignedParameters,
     WithdrawParameters,
 )
-from novate.access.quantities import read_address, read_lots, read_unsigned, read_usdc_atoms, show_usdc
+from novate.access.quantities import (
+    read_address,
+    read_demand_e6,
+    read_lots,
+    read_unsigned,
+    read_usdc_atoms,
+    show_demand,
+    show_usdc,
+)
 from novate.access.venue import Venue
 from novate.access.writes import Write, begin_write, check_freshness, show_cancelled_all, show_receipt
 from novate.execution import views
@@ -129,10 +139,30 @@ def prepare_cancel_label(venue: Venue, given: CancelLabelParameters) -> Write:
     return begin_write(venue, CommandKind.CANCEL_ALL, fresh, show_cancelled_all, fields)
 
 
+def check_currency(currency: str) -> None:
+    """Refuse any currency but the one that accounts hold."""
+    if currency != "USDC":
+        raise refuse_parameter("currency", "USDC", currency)
+
+
+def prepare_set_backstop(venue: Venue, given: BackstopParameters) -> Write:
+    """Prepare private/set_backstop. [LIQ-9]"""
+    fresh = check_freshness(venue, given)
+    fields = {"demand_e6": read_demand_e6(given.demand)}
+    return begin_write(venue, CommandKind.BACKSTOP, fresh, show_backstop, fields)
+
+
+def prepare_insure(venue: Venue, given: InsureParameters) -> Write:
+    """Prepare private/insure: the money is the fund's for good. [LIQ-9]"""
+    check_currency(given.currency)
+    fresh = check_freshness(venue, given)
+    fields = {"amount_atoms": read_usdc_atoms(given.amount)}
+    return begin_write(venue, CommandKind.INSURE, fresh, show_insured, fields)
+
+
 def prepare_withdraw(venue: Venue, given: WithdrawParameters) -> Write:
     """Prepare private/withdraw; the money can only go to the wallet that signs."""
-    if given.currency != "USDC":
-        raise refuse_parameter("currency", "USDC", given.currency)
+    check_currency(given.currency)
     fresh = check_freshness(venue, given)
     if given.address and read_address(given.address, "address") != fresh[0]:
         raise refuse_parameter("address", "absent or the signing account: money leaves to its owner only")
@@ -159,6 +189,17 @@ def show_cancelled(venue: Venue, write: Write, outcome: Outcome) -> dict[str, An
         "order_state": "cancelled",
     }
     return order | {"receipt": show_receipt(outcome)}
+
+
+def show_backstop(venue: Venue, write: Write, outcome: Outcome) -> dict[str, Any]:
+    """Return what the account demands now, in percent, or null."""
+    return {"demand": show_demand(write.command.get("demand_e6")), "receipt": show_receipt(outcome)}
+
+
+def show_insured(venue: Venue, write: Write, outcome: Outcome) -> dict[str, Any]:
+    """Return what was paid into the insurance fund."""
+    amount = show_usdc(write.command.get("amount_atoms"))
+    return {"amount": amount, "currency": "USDC", "receipt": show_receipt(outcome)}
 
 
 def show_withdrawn(venue: Venue, write: Write, outcome: Outcome) -> dict[str, Any]:
@@ -196,6 +237,8 @@ WRITES: dict[str, tuple[type[SignedParameters], Callable[[Venue, Any], Write]]] 
     "private/enable_cancel_on_disconnect": (DisconnectParameters, quote.prepare_enable_disconnect),
     "private/disable_cancel_on_disconnect": (DisconnectParameters, quote.prepare_disable_disconnect),
     "private/set_dead_man": (DeadManParameters, quote.prepare_dead_man),
+    "private/set_backstop": (BackstopParameters, prepare_set_backstop),
+    "private/insure": (InsureParameters, prepare_insure),
     "private/withdraw": (WithdrawParameters, prepare_withdraw),
 }
 WRITE_DECODERS = {name: msgspec.json.Decoder(kind) for name, (kind, _) in WRITES.items()}

@@ -167,7 +167,9 @@ class OrderLedger:
     def take_fill(self, row: Row, change: Change) -> None:
         """Take in a FILL: a trade, and two orders."""
         change.books.add(row["instrument"])
-        change.trades.append(self.tape.record(change.outcome, row, len(change.trades)))
+        taker = change.orders.get(row["order_id"])
+        is_liquidation = taker is not None and taker.is_liquidation
+        change.trades.append(self.tape.record(change.outcome, row, len(change.trades), is_liquidation))
         self.fill(row["order_id"], row, row["amount_atoms"], change)
         self.fill(row["maker_order_id"], row, row["maker_amount_atoms"], change)
 
@@ -221,6 +223,23 @@ class OrderLedger:
             updated_ns=change.outcome.time_ns,
             group=group,
         )
+
+    def take_slice(self, row: Row, change: Change) -> None:
+        """Take in SLICE: a liquidation sends an order of its account's to the book."""
+        change.orders[row["order_id"]] = OrderRecord(
+            order_id=row["order_id"],
+            account=row["account"],
+            instrument=row["instrument"],
+            side=row["side"],
+            time_in_force=TimeInForce.IOC,
+            price_ticks=row["price_ticks"],
+            lots=row["lots"],
+            open_lots=row["lots"],
+            created_ns=change.outcome.time_ns,
+            updated_ns=change.outcome.time_ns,
+            is_liquidation=True,
+        )
+        change.matching.add(row["order_id"])
 
     def take_triggered(self, row: Row, change: Change) -> None:
         """Take in TRIGGERED: what waited is an order like any other now."""
@@ -314,6 +333,7 @@ TAKERS = {
     EventKind.REDUCED: OrderLedger.take_open,
     EventKind.REFRESHED: OrderLedger.take_open,
     EventKind.TRIGGERED: OrderLedger.take_triggered,
+    EventKind.SLICE: OrderLedger.take_slice,
     EventKind.CANCELLED: OrderLedger.take_cancelled,
     EventKind.QUOTE_REJECTED: OrderLedger.take_rejected,
 }

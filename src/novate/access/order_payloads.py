@@ -33,7 +33,7 @@ REFERENCE_NAME = {
 FILLED_WITHOUT_RECORD = "filled"  # An order that the bounded ledger has forgotten had ended.
 MARKET_PRICE = "market_price"
 SELF_TRADING_NAME = {OrderFlag.CANCEL_MAKER: "cancel_maker", OrderFlag.CANCEL_BOTH: "cancel_both"}
-ZERO_WITHOUT_LIQUIDATION = ("is_liquidation", "is_rebalance", "risk_reducing")
+NEVER_SO = ("is_rebalance", "risk_reducing")
 
 
 def name_plain_type(record: OrderRecord) -> str:
@@ -106,7 +106,8 @@ class OrderPayloads:
             "api": True,
             "web": False,
             "mmp": bool(record.group),
-            **dict.fromkeys(ZERO_WITHOUT_LIQUIDATION, False),
+            "is_liquidation": record.is_liquidation,
+            **dict.fromkeys(NEVER_SO, False),
         }
         return payload | self.describe_options(record, instrument)
 

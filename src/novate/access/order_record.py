@@ -25,6 +25,7 @@ CANCEL_REASON_NAME = {
     CancelReason.REPRICE_REJECTED: "reprice_rejected",
     CancelReason.MMP: "mmp_triggered",
     CancelReason.INITIAL_MARGIN: "initial_margin",
+    CancelReason.LIQUIDATION: "liquidation",
 }
 
 
@@ -81,6 +82,7 @@ class OrderRecord(msgspec.Struct, frozen=True):
     trigger_atoms: int = 0
     trail_atoms: int = 0
     parent_id: int = 0
+    is_liquidation: bool = False
 
     @property
     def is_post_only(self) -> bool:

@@ -270,6 +270,19 @@ class FundingParameters(msgspec.Struct):
     end_timestamp: Milliseconds
 
 
+class BackstopParameters(SignedParameters, kw_only=True):
+    """private/set_backstop: percent of the maintenance requirement; none withdraws the offer."""
+
+    demand: Number | None = None
+
+
+class InsureParameters(SignedParameters, kw_only=True):
+    """private/insure: USDC to the insurance fund."""
+
+    amount: Number
+    currency: Name = "USDC"
+
+
 class WithdrawParameters(SignedParameters, kw_only=True):
     """private/withdraw: USDC to the signing wallet."""
 

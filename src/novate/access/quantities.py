@@ -19,6 +19,7 @@ ADDRESS_TEXT = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 SIGNATURE_TEXT = re.compile(r"0x[0-9a-fA-F]{130}", re.ASCII)
 UNSIGNED_MAX = (1 << 63) - 1  # A struct says uint64; a command's fields are int64.
 FROZEN_FOR_EVER = (1 << 63) - 1
+NO_DEMAND = -1  # Withdraws a backstop's offer.
 DIGITS = 60  # More than any step below has.
 
 
@@ -159,6 +160,18 @@ def read_usdc_atoms(amount: Number) -> int:
     if atoms < 1:
         raise ApiError(Code.AMOUNT_NOT_POSITIVE)
     return read_unsigned(atoms, "amount")
+
+
+def read_demand_e6(percent: Number | None) -> int:
+    """Return the millionths of a backstop's demand in percent, and NO_DEMAND for None; PARAMETER_INVALID
+    unless it is a non-negative multiple of 0.0001.
+    """
+    return NO_DEMAND if percent is None else read_step(percent, "demand", E6 // 100)
+
+
+def show_demand(demand_e6: int) -> float | None:
+    """Return a backstop's demand in percent, or None if it offers nothing."""
+    return None if demand_e6 == NO_DEMAND else demand_e6 * 100 / E6
 
 
 def show_amount(lots: int, instrument: Grid) -> float:

@@ -30,6 +30,7 @@ class Trade(NamedTuple):
     index_atoms: int
     mark_atoms: int
     tick_direction: int
+    is_liquidation: bool = False
 
 
 class Bucket(NamedTuple):
@@ -103,8 +104,12 @@ class TradeTape:
         self.instruments: dict[int, InstrumentTape] = {}
         self.accounts: dict[int, deque[Trade]] = {}
 
-    def record(self, outcome: Outcome, row: dict[str, int], position: int) -> Trade:
-        """Record a FILL event and return it as a trade; `position` counts the fills of one command."""
+    def record(
+        self, outcome: Outcome, row: dict[str, int], position: int, is_liquidation: bool = False
+    ) -> Trade:
+        """Record a FILL event and return it as a trade; `position` counts the fills of one command, and a
+        liquidation is the taker's.
+        """
         instrument = row["instrument"]
         tape = self.instruments.setdefault(instrument, InstrumentTape())
         tape.trade_seq += 1
@@ -126,6 +131,7 @@ class TradeTape:
             row["maker_amount_atoms"],
             *self.read_prices(instrument),
             tape.turn(ticks),
+            is_liquidation,
         )
         tape.count(outcome.time_ns, ticks, lots)
         self.keep(trade, tape)

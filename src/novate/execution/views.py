@@ -136,7 +136,7 @@ class PositionView(NamedTuple):
 
 
 class AccountView(NamedTuple):
-    """Money and margin of one account."""
+    """Money, margin and standing of one account; demand_e6 is -1 unless it offers itself as a backstop."""
 
     account: int
     address: bytes
@@ -151,6 +151,9 @@ class AccountView(NamedTuple):
     tier: int
     dead_man_ns: int
     cancel_on_disconnect: int
+    liquidation_stage: int
+    warned: int
+    demand_e6: int
 
 
 Side = list[tuple[int, int, int]]
@@ -306,7 +309,7 @@ def read_account(engine: Engine, account: int) -> AccountView:
         int(world.portfolios[account]["value_atoms"].sum()),
         int(record["nonce"]),
         int(compute_withdrawable(world, account)),
-        *(int(record[name]) for name in ("tier", "dead_man_ns", "cancel_on_disconnect")),
+        *(int(record[name]) for name in AccountView._fields[AccountView._fields.index("tier") :]),
     )
 
 
