@@ -238,34 +238,40 @@ def parse_time(text: str | None) -> int | None:
     return int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()) * 1_000_000_000
 
 
+CrashFiles = Annotated[
+    list[Path],
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="One-minute prices (CSV, may be gzipped) of BTC or ETH, by their names. May be repeated.",
+    ),
+]
+PortfolioFile = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, help="Accounts of a CSV file in their place.")
+]
+StressHours = Annotated[
+    float | None,
+    typer.Option(min=0.1, max=8_784, help="Length; alone, the hours (24) in which prices fell most."),
+]
+TickSeconds = Annotated[
+    int, typer.Option(min=1, max=86_400, help="Seconds between marks; many of them make gaps.")
+]
+InsuranceUsdc = Annotated[float, typer.Option(min=0, max=1e9, help="Insurance fund, USDC.")]
+BackstopUsdc = Annotated[float, typer.Option(min=0, max=1e9, help="Capital of bidders in auctions, USDC.")]
+
+
 @app.command()
 def stress(
-    prices: Annotated[
-        list[Path],
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="One-minute prices (CSV, may be gzipped) of BTC or ETH, by their names. May be repeated.",
-        ),
-    ],
+    prices: CrashFiles,
     accounts: Annotated[int, typer.Option(min=1, max=20_000, help="Accounts drawn from the seed.")] = 1_000,
-    portfolio: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="Accounts of a CSV file in their place.")
-    ] = None,
+    portfolio: PortfolioFile = None,
     seed: Annotated[int, typer.Option(min=0, help="Draws the same accounts again.")] = 1,
     begin: Annotated[str | None, typer.Option("--from", help="Beginning, UTC: 2022-05-11T20:00.")] = None,
     until: Annotated[str | None, typer.Option("--until", help="End, UTC.")] = None,
-    hours: Annotated[
-        float | None,
-        typer.Option(min=0.1, max=8_784, help="Length; alone, the hours (24) in which prices fell most."),
-    ] = None,
-    tick_seconds: Annotated[
-        int, typer.Option(min=1, max=86_400, help="Seconds between marks; many of them make a gap.")
-    ] = 60,
-    insurance: Annotated[float, typer.Option(min=0, max=1e9, help="Insurance fund, USDC.")] = 250_000,
-    backstop: Annotated[
-        float, typer.Option(min=0, max=1e9, help="Capital of those who bid in auctions, USDC.")
-    ] = 500_000,
+    hours: StressHours = None,
+    tick_seconds: TickSeconds = 60,
+    insurance: InsuranceUsdc = 250_000,
+    backstop: BackstopUsdc = 500_000,
     plot: Annotated[Path | None, typer.Option(dir_okay=False, help="Draw the run as SVG.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
 ) -> None:
@@ -287,18 +293,9 @@ def stress(
     from novate.apps.stress_console import show_stress
     from novate.apps.stress_market import StressError
 
-    options = StressOptions(
-        tuple(prices),
-        accounts,
-        portfolio,
-        seed,
-        parse_time(begin),
-        parse_time(until),
-        hours,
-        tick_seconds,
-        round(insurance * 1_000_000),
-        round(backstop * 1_000_000),
-    )
+    window = parse_time(begin), parse_time(until), hours
+    money = round(insurance * 1_000_000), round(backstop * 1_000_000)
+    options = StressOptions(tuple(prices), accounts, portfolio, seed, *window, tick_seconds, *money)
     try:
         raise typer.Exit(0 if show_stress(options, plot, as_json) else 1)
     except (StressError, OSError) as error:

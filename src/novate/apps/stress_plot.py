@@ -96,7 +96,9 @@ class Canvas:
             self.out.append(
                 f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="#e7e5e4"/>'
             )
-            text = f"{level:,.0f}" if step >= 1.0 else f"{level:.1f}"
+            # A sum of steps may end a hair below zero, which would read as -0.
+            rounded = round(level, 3) + 0.0
+            text = f"{rounded:,.0f}" if step >= 1.0 else f"{rounded:.1f}"
             self.out.append(write(LEFT - 8, y + 4, text, 'text-anchor="end"'))
             level += step
         for line in lines:

@@ -112,12 +112,11 @@ def parse_instrument_name(name: str, underlyings: Sequence[str]) -> InstrumentTe
     if match[3] not in MONTHS:
         raise StressError(f"{name}: {match[3]} is no month")
     days = count_days(CENTURY + int(match[4]), MONTHS.index(match[3]) + 1, int(match[2]))
-    expiry_ns = days * NS_PER_DAY + EXPIRY_TIME_OF_DAY_NS
-    if match[5] is None:
-        return InstrumentTerms(number, InstrumentKind.FUTURE, 0, expiry_ns)
-    strike_atoms = int(match[5]) * E6 + int((match[6] or "d0")[1:].ljust(6, "0"))
-    kind = InstrumentKind.CALL if match[7] == "C" else InstrumentKind.PUT
-    terms = InstrumentTerms(number, kind, strike_atoms, expiry_ns)
+    kind, strike_atoms = InstrumentKind.FUTURE, 0
+    if match[5] is not None:
+        kind = InstrumentKind.CALL if match[7] == "C" else InstrumentKind.PUT
+        strike_atoms = int(match[5]) * E6 + int((match[6] or "d0")[1:].ljust(6, "0"))
+    terms = InstrumentTerms(number, kind, strike_atoms, days * NS_PER_DAY + EXPIRY_TIME_OF_DAY_NS)
     if format_instrument_name(match[1], terms) != name:
         raise StressError(f"{name} should be written {format_instrument_name(match[1], terms)}")
     return terms

@@ -156,14 +156,16 @@ def draw_blocks(values: Sequence[float], rows: int, low: float, high: float) -> 
 
 
 def print_plot(console: Console, title: str, values: Sequence[float], worst: str, from_zero: bool) -> None:
-    """Print one plot with its bounds at the left."""
+    """Print one plot with its bounds at the left; a count of nothing is a line, not a block."""
     shown = squeeze(values, PLOT_WIDTH, worst)
-    low, high = 0.0 if from_zero else min(shown), max(shown)
+    low, high = 0.0 if from_zero else min(values), max(values)
     console.print(f"[bold]{escape(title)}[/]")
     for row, text in enumerate(draw_blocks(shown, PLOT_ROWS, low, high)):
-        bound = f"{high:,.0f}" if row == 0 else f"{low:,.0f}" if row == PLOT_ROWS - 1 else ""
-        # A count of zero is an empty plot, not a line of blocks.
-        text = text.replace(BLOCKS[1], "_") if from_zero and row == PLOT_ROWS - 1 else text
+        bound = f"{high:,.0f}" if row == 0 else ""
+        if row == PLOT_ROWS - 1:
+            bound = f"{low:,.0f}"
+            if from_zero:
+                text = "".join(block if value else "_" for block, value in zip(text, shown, strict=True))
         console.print(f"[dim]{bound:>12}[/] {text}", highlight=False, no_wrap=True)
 
 
