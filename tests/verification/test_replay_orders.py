@@ -159,19 +159,27 @@ def test_slots_are_reused_from_the_top() -> None:
 
 
 def test_replace_keeps_a_place_or_takes_a_new_one() -> None:
-    """[MATCH-8] [ORDER-4]: a smaller size stays; another price or a larger size is judged and goes behind."""
+    """[MATCH-8] [ORDER-4]: a smaller size stays, down to the display; another price or a larger size goes
+    behind; a display must be a tenth of the size or more.
+    """
     desk = Desk()
     first = desk.place(MAKER, BUY, lots=10, display_lots=4, label=7)
     second = desk.place(OTHER, BUY, lots=10)
     assert Code.OK == desk.ask(REPLACE, MAKER, order_id=first, lots=9, price_ticks=MARK_TICKS)
     assert [(first, MARK_TICKS, 9, 4), (second, MARK_TICKS, 10, 10)] == desk.book(BUY)
-    assert Code.ORDER_INVALID == desk.ask(REPLACE, MAKER, order_id=first, lots=4, price_ticks=MARK_TICKS)
+    assert Code.OK == desk.ask(REPLACE, MAKER, order_id=first, lots=4, price_ticks=MARK_TICKS)
+    assert [(first, MARK_TICKS, 4, 4), (second, MARK_TICKS, 10, 10)] == desk.book(BUY)
+    # A display of 4 is a tenth of 40.
+    assert Code.ORDER_INVALID == desk.ask(REPLACE, MAKER, order_id=first, lots=41, price_ticks=MARK_TICKS)
     assert Code.ORDER_NOT_OWNED == desk.ask(REPLACE, OTHER, order_id=first, lots=0, price_ticks=1)
     assert Code.ORDER_NOT_FOUND == desk.ask(REPLACE, OTHER, order_id=99, lots=0, price_ticks=1)
     assert Code.SIZE_NOT_POSITIVE == desk.ask(REPLACE, MAKER, order_id=first, lots=0, price_ticks=0)
     refused = {"order_id": first, "lots": 10, "price_ticks": MOST_TICKS + 1}
     assert Code.PRICE_OUTSIDE_BAND == desk.ask(REPLACE, MAKER, **refused)
-    assert [(first, MARK_TICKS, 9, 4), (second, MARK_TICKS, 10, 10)] == desk.book(BUY)
+    assert [(first, MARK_TICKS, 4, 4), (second, MARK_TICKS, 10, 10)] == desk.book(BUY)
+    assert Code.OK == desk.ask(REPLACE, MAKER, order_id=first, lots=40, price_ticks=MARK_TICKS)
+    assert [(second, MARK_TICKS, 10, 10), (first, MARK_TICKS, 40, 4)] == desk.book(BUY)
+    assert Code.OK == desk.ask(REPLACE, MAKER, order_id=first, lots=4, price_ticks=MARK_TICKS)
     assert Code.OK == desk.ask(REPLACE, MAKER, order_id=first, lots=10, price_ticks=MARK_TICKS)
     assert [(first, "REPLACED")] == desk.endings
     assert [(second, MARK_TICKS, 10, 10), (first, MARK_TICKS, 10, 4)] == desk.book(BUY)
