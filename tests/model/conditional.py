@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .quoting import take_quotes
 from .records import BUY, CONDITIONS, FLAGS, GTC, IOC, LIMITS, POST_ONLY, REFERENCES, SELL
 from .spoiling import spoil_field, spoiled
 from .terms import LINKS, Terms, choose_instrument, order_terms, size, soon
@@ -29,6 +30,10 @@ def _condition_terms(world: World, number: int, parent_id: int) -> Terms:
         LAST: (instrument.last_ticks or world.fair_ticks(instrument)) * instrument.tick_atoms,
     }[reference]
     distance = int(price * rng.gauss(0, 0.003 if reference == INDEX or instrument.expiry_ns == 0 else 0.03))
+    if reference == LAST:
+        distance -= distance % instrument.tick_atoms
+    elif world.chance(10):
+        distance = 0
     terms = {"reference": reference, "condition": ABOVE if distance > 0 else BELOW, "parent_id": parent_id}
     if world.chance(15):
         terms["condition"] = rng.choice((ABOVE, BELOW))
@@ -185,6 +190,25 @@ def disconnect(world: World) -> Commands:
     if world.chance(10):
         command = spoil_field(world, command)
     yield command
+
+
+def on_time(world: World) -> Commands:
+    """The very nanosecond at which an order's date, a dead man's switch or a window is over: a TICK, or
+    somebody who trades against the group whose window it is.
+    """
+    model = world.model
+    due = [(order.valid_until_ns, "", 0) for order in (*model.orders.values(), *model.waiting.values())]
+    due += [(account.dead_man_ns, "", 0) for account in model.accounts]
+    for account in model.accounts:
+        for number, group in account.groups.items():
+            due.append((group.window_start_ns + group.window_ns, account.address, number))
+    due = [row for row in due if world.now < row[0] <= world.now + 60 * SECOND]
+    if due:
+        world.now, address, number = min(due)
+        if not address or world.chance(50):
+            yield world.command("TICK", "")
+        if address:
+            yield from take_quotes(world, address, number)
 
 
 def take_all(world: World) -> Commands:

@@ -286,8 +286,11 @@ def expire_nearest(world: World) -> Commands:
     numbers = [n for n, series in enumerate(world.model.series) if not series.expired]
     if not numbers:
         return
-    expiry = min(world.model.series[n].expiry_ns for n in numbers)
+    series = min((world.model.series[n] for n in numbers), key=lambda series: series.expiry_ns)
+    underlying, expiry = series.underlying, series.expiry_ns
     world.now = max(world.now, expiry - world.rng.randrange(MINUTE, 40 * MINUTE))
+    # So late only an option at the money has a vega.
+    yield _listing(world, underlying, world.option_kind(), world.spot[underlying], expiry)
     while world.now < expiry:
         move_spot(world)
         for underlying in range(2):
@@ -311,7 +314,9 @@ def _trade_near(world: World, expiry: int) -> Commands:
     rng = world.rng
     nearest = [n for n in world.live() if world.model.instruments[n].expiry_ns == expiry]
     for _ in range(rng.randrange(25)):
-        action = rng.choice((trading.replace, trading.withdraw, conditional.trigger, quoting.mass_quote))
+        action = rng.choice(
+            (trading.replace, trading.withdraw, conditional.trigger, quoting.mass_quote, busy_tick)
+        )
         if nearest and world.chance(50):
             yield from trading.place(world, rng.choice(nearest))
         else:

@@ -40,6 +40,7 @@ ACTIONS: list[tuple[Action, int]] = [
     (conditional.outlive_position, 6),
     (conditional.protect, 6),
     (conditional.disconnect, 4),
+    (conditional.on_time, 6),
     (quoting.set_mmp, 10),
     (quoting.mass_quote, 34),
     (quoting.pause, 8),
@@ -102,7 +103,7 @@ def _schedule(world: World) -> Iterator[Command]:
             yield from feeds.refresh(world)
             if world.chance(4):
                 yield from feeds.extreme_move(world)
-            if world.chance(8):
+            if world.chance(20):
                 yield from crowding.fill_gross(world)
         yield from world.rng.choices(actions, weights)[0](world)
 

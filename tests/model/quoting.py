@@ -32,20 +32,23 @@ def _options(world: World, underlying: int) -> list[int]:
 
 
 def set_mmp(world: World) -> Commands:
-    """Limits that a few fills reach, of quantity, delta or vega; at times while the group still quotes."""
+    """Limits that a few fills reach, of quantity, delta or vega, at times exactly; at times while the group
+    still quotes.
+    """
     rng, model = world.rng, world.model
     who, _ = _maker(world)
     group, underlying = rng.randrange(1, 5), rng.randrange(2)
     if world.chance(60):
         yield world.signed("CANCEL_ALL", who, instrument=-1, label=0, group=group)
     options = _options(world, underlying)
-    delta = vega = 0
+    number = delta = vega = lots = 0
     if options:
-        instrument = model.instruments[rng.choice(options)]
+        number, lots, beyond = rng.choice(options), rng.randrange(0, 30), rng.choice((0, rng.randrange(1000)))
+        instrument = model.instruments[number]
         if world.chance(50):
-            delta = abs(instrument.delta_atoms) * rng.randrange(0, 30) + rng.randrange(0, 1000)
+            delta = abs(instrument.delta_atoms) * lots + beyond
         if world.chance(50):
-            vega = instrument.vega_atoms * rng.randrange(0, 30) + rng.randrange(0, 1000)
+            vega = instrument.vega_atoms * lots + beyond
     command = world.signed(
         "SET_MMP",
         who,
@@ -60,6 +63,12 @@ def set_mmp(world: World) -> Commands:
     if world.chance(15):
         command = spoil_field(world, command)
     yield spoiled(world, command, 3)
+    if lots and world.accepted() and world.chance(40):
+        _, bid, _, ask, _ = _quote(world, number)
+        command = world.signed("MASS_QUOTE", who, group=group)
+        command["items"] = [(number, bid, lots, ask, lots)]
+        yield command
+        yield from take_quotes(world, who, group)
 
 
 def _quote(world: World, number: int) -> Quote:
@@ -108,10 +117,10 @@ def mass_quote(world: World) -> Commands:
         command = spoil_field(world, command)
     yield spoiled(world, command, 2)
     if world.accepted() and world.chance(60):
-        yield from _take_quotes(world, who, group)
+        yield from take_quotes(world, who, group)
 
 
-def _take_quotes(world: World, who: str, group: int) -> Commands:
+def take_quotes(world: World, who: str, group: int) -> Commands:
     """Another account trades through some of the group's quotes, to their last lot or beyond."""
     rng, account = world.rng, world.account(who)
     assert account is not None

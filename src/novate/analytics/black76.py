@@ -1,10 +1,8 @@
-"""Black-76 in float64: price, Greeks and implied volatility, for display only.
+"""Black-76 in float64: price and implied volatility, for display only; greeks.py has the sensitivities.
 
 No float decides anything: the law prices in integers (`novate.protocol.black76`). Nothing is discounted:
 all options are settled in the quote currency. Source: F. Black (1976), The pricing of commodity contracts.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,27 +12,9 @@ Floats = NDArray[np.float64]
 
 CALL = 0
 PUT = 1
-DAYS_PER_YEAR = 365
 VOLATILITY_MIN = 1e-6
 VOLATILITY_MAX = 20.0
 BISECTION_STEPS = 64
-
-
-class Greeks(NamedTuple):
-    """Sensitivities of one unit of options.
-
-    delta   to the forward, per 1.00 of quote currency; calls in [0, 1], puts in [-1, 0].
-    gamma   of delta, to the forward.
-    vega    per volatility point (0.01).
-    theta   per calendar day (1/365 year), volatility and forward held fixed; negative for a holder.
-    rho     per percentage point of an interest rate that discounts the premium: -time * price / 100.
-    """
-
-    delta: Floats
-    gamma: Floats
-    vega: Floats
-    theta: Floats
-    rho: Floats
 
 
 def compute_price(
@@ -55,35 +35,6 @@ def compute_price(
     d1 = np.log(f / k) / total + 0.5 * total
     price: Floats = sign * (f * ndtr(sign * d1) - k * ndtr(sign * (d1 - total)))
     return np.maximum(price, 0.0)
-
-
-def compute_greeks(
-    option_kind: ArrayLike,
-    forward: ArrayLike,
-    strike: ArrayLike,
-    time_years: ArrayLike,
-    volatility: ArrayLike,
-) -> Greeks:
-    """Return the Greeks of options, in the conventions of `Greeks`; arguments as `compute_price`.
-
-    At expiry or with no volatility delta is that of intrinsic value and the others are zero.
-    """
-    kind, f, k, t, s = np.broadcast_arrays(option_kind, forward, strike, time_years, volatility)
-    sign = np.where(kind == CALL, 1.0, -1.0)
-    root = np.sqrt(np.maximum(t, 0.0))
-    total = s * root
-    alive = total > 0.0
-    width = np.where(alive, total, 1e-300)
-    d1 = np.log(f / k) / width + 0.5 * width
-    density = np.where(alive, np.exp(-0.5 * np.minimum(d1 * d1, 1400.0)) / np.sqrt(2.0 * np.pi), 0.0)
-    theta = np.where(alive, -f * density * s / (2.0 * np.where(alive, root, 1.0)), 0.0)
-    return Greeks(
-        delta=sign * ndtr(sign * d1),
-        gamma=density / (f * np.where(alive, total, 1.0)),
-        vega=f * density * root / 100.0,
-        theta=theta / DAYS_PER_YEAR,
-        rho=-np.maximum(t, 0.0) * compute_price(kind, f, k, t, s) / 100.0,
-    )
 
 
 def compute_implied_volatility(

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from novate.analytics.black76 import compute_greeks
+from novate.analytics.greeks import compute_option_greeks
 from novate.protocol.generated.codes import InstrumentKind
 from novate.protocol.generated.constants import CASH_ATOMS_MAX, E6, GROSS_LOTS_MAX, INDEX_ATOMS_MAX
 
@@ -157,8 +157,8 @@ class Draw:
         delta = 0.0
         for leg in legs:
             moneyness, years = leg.moneyness_e6 / E6, leg.days_to_expiry / DAYS_PER_YEAR
-            unit = float(compute_greeks(leg.kind, 1.0, moneyness, years, HEDGE_VOLATILITY).delta)
-            delta += unit * leg.lots / self.market.option_lots_per_unit
+            greeks = compute_option_greeks(leg.kind, 1.0, moneyness, years, HEDGE_VOLATILITY)
+            delta += float(greeks.delta) * leg.lots / self.market.option_lots_per_unit
         lots = -round(delta * self.market.linear_lots_per_unit)
         perpetual = Leg(self.market.underlying, InstrumentKind.PERPETUAL, 0, 0, lots)
         return (*legs, perpetual) if lots else tuple(legs)
