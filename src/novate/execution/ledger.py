@@ -6,6 +6,7 @@ costs the same whatever the account already has. Uses the law's leaves of margin
 
 from typing import Any
 
+from novate.execution.account_lists import link_record, unlink_record
 from novate.execution.group_margin import change_quote_lots, gather_portfolio
 from novate.execution.order_book import find_slot, put_slot, remove_entry
 from novate.execution.tables import NONE, World
@@ -66,12 +67,8 @@ def open_position(w: World, account: int, instrument: int) -> int:
     position["open_buy_lots"] = 0
     position["open_sell_lots"] = 0
     position["quote_lots"] = 0
-    first = w.accounts[account]["first_position"]
-    position["next_in_account"] = first
-    position["prev_in_account"] = NONE
-    if first != NONE:
-        w.positions[first]["prev_in_account"] = slot
-    w.accounts[account]["first_position"] = slot
+    record = w.accounts[account]
+    record["first_position"] = link_record(w.positions, slot, record["first_position"])
     put_slot(w.position_entries, make_position_key(w, account, instrument), slot)
     return int(slot)
 
@@ -86,13 +83,8 @@ def release_position(w: World, slot: int) -> None:
         return
     assert position["cost_atoms"] == 0  # Invariant [NOVATE-2]: no lots, no cost.
     account = position["account"]
-    following, previous = position["next_in_account"], position["prev_in_account"]
-    if previous == NONE:
-        w.accounts[account]["first_position"] = following
-    else:
-        w.positions[previous]["next_in_account"] = following
-    if following != NONE:
-        w.positions[following]["prev_in_account"] = previous
+    record = w.accounts[account]
+    record["first_position"] = unlink_record(w.positions, slot, record["first_position"])
     remove_entry(w.position_entries, make_position_key(w, account, position["instrument"]))
     position["account"] = NONE
     house = w.house[0]

@@ -6,6 +6,7 @@ slots of [MATCH-9], [LINK-1] and [LINK-2].
 
 from typing import Any
 
+from novate.execution.account_lists import link_record, unlink_record
 from novate.execution.events import emit_order
 from novate.execution.ledger import change_open_lots, release_position
 from novate.execution.order_book import append_order, find_slot, put_slot, remove_entry, unlink_order
@@ -39,12 +40,7 @@ def add_resting_order(w: World, slot: int) -> None:
     """Enter an order whose record is filled in: book, account list, id table and open-order sums."""
     order = w.orders[slot]
     account = w.accounts[order["account"]]
-    first = account["first_order"]
-    order["next_in_account"] = first
-    order["prev_in_account"] = NONE
-    if first != NONE:
-        w.orders[first]["prev_in_account"] = slot
-    account["first_order"] = slot
+    account["first_order"] = link_record(w.orders, slot, account["first_order"])
     account["open_order_count"] += 1
     order["dirty"] = 1
     put_slot(w.order_entries, order["order_id"], slot)
@@ -69,13 +65,7 @@ def remove_order(w: World, slot: int) -> None:
     if order["group"] != 0:
         w.groups[order["account"], order["group"] - 1]["quote_count"] -= 1
     account = w.accounts[order["account"]]
-    following, previous = order["next_in_account"], order["prev_in_account"]
-    if previous == NONE:
-        account["first_order"] = following
-    else:
-        w.orders[previous]["next_in_account"] = following
-    if following != NONE:
-        w.orders[following]["prev_in_account"] = previous
+    account["first_order"] = unlink_record(w.orders, slot, account["first_order"])
     account["open_order_count"] -= 1
     remove_entry(w.order_entries, order["order_id"])
     order["order_id"] = 0

@@ -111,7 +111,6 @@ def count_fill(
         group["filled_lots"] += lots
         group["filled_delta_atoms"] += lots * direction * instrument["delta_atoms"]
         group["filled_vega_atoms"] += lots * direction * instrument["vega_atoms"]
-        group["stale"] = 1
         w.accounts[account]["dirty"] = 1
     if lots < wanted_lots or is_tripped(group):
         trip_group(w, account, number, time_ns)

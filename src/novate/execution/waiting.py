@@ -6,6 +6,7 @@ it ends them too. Implements [LINK-2] and the waiting slots of [MATCH-9].
 
 from typing import Any
 
+from novate.execution.account_lists import link_record, unlink_record
 from novate.execution.events import emit_order
 from novate.execution.order_book import find_slot, put_slot, remove_entry
 from novate.execution.sweeping import pop_due, push_due, push_id
@@ -31,12 +32,7 @@ def enter_waiting(w: World, slot: int) -> None:
     """Enter a waiting order whose record is filled in: account list and id table."""
     record = w.waiting[slot]
     account = w.accounts[record["account"]]
-    first = account["first_waiting"]
-    record["next_in_account"] = first
-    record["prev_in_account"] = NONE
-    if first != NONE:
-        w.waiting[first]["prev_in_account"] = slot
-    account["first_waiting"] = slot
+    account["first_waiting"] = link_record(w.waiting, slot, account["first_waiting"])
     account["waiting_count"] += 1
     record["dirty"] = 1
     put_slot(w.waiting_entries, record["order_id"], slot)
@@ -47,13 +43,7 @@ def remove_waiting(w: World, slot: int) -> None:
     """Free the slot of a waiting order that ends or fires. [MATCH-9]"""
     record = w.waiting[slot]
     account = w.accounts[record["account"]]
-    following, previous = record["next_in_account"], record["prev_in_account"]
-    if previous == NONE:
-        account["first_waiting"] = following
-    else:
-        w.waiting[previous]["next_in_account"] = following
-    if following != NONE:
-        w.waiting[following]["prev_in_account"] = previous
+    account["first_waiting"] = unlink_record(w.waiting, slot, account["first_waiting"])
     account["waiting_count"] -= 1
     remove_entry(w.waiting_entries, record["order_id"])
     record["order_id"] = 0
