@@ -68,7 +68,12 @@ def render_records(schema: dict[str, Any]) -> str:
     lines += [
         f'    CommandKind.{name}: "{command["signed_by"]}",\n' for name, command in schema["commands"].items()
     ]
-    lines += ["}\n\nSTRUCT_TYPE: dict[CommandKind, str] = {\n"]
+    lines += ["}\n\n"]
+    for flag in ("has_subject", "cosigned"):
+        kinds = [name for name, command in schema["commands"].items() if command.get(flag)]
+        members = ", ".join(f"CommandKind.{name}" for name in kinds)
+        lines += [f"{flag.upper()}: frozenset[CommandKind] = frozenset({{{members}}})\n"]
+    lines += ["\nSTRUCT_TYPE: dict[CommandKind, str] = {\n"]
     for name, command in schema["commands"].items():
         if "struct" in command:
             lines += [f'    CommandKind.{name}: "{command["struct"]}",\n']
@@ -81,7 +86,9 @@ def render_records(schema: dict[str, Any]) -> str:
     lines += [f"    CommandKind.{name}: {command['items_max']},\n" for name, command in with_items.items()]
     lines += ["}\n\nITEM_STRUCT_TYPE: dict[CommandKind, str] = {\n"]
     lines += [
-        f'    CommandKind.{name}: "{command["item_struct"]}",\n' for name, command in with_items.items()
+        f'    CommandKind.{name}: "{command["item_struct"]}",\n'
+        for name, command in with_items.items()
+        if "item_struct" in command
     ]
     optional = "".join(f'"{field}", ' for field in schema["optional"]["fields"]).rstrip()
     lines += [f"}}\n\nOPTIONAL_FIELDS = ({optional})\n"]

@@ -12,6 +12,8 @@ from novate.protocol.generated.codes import CommandKind
 from novate.protocol.generated.records import (
     COMMAND,
     COMMAND_FIELDS,
+    COSIGNED,
+    HAS_SUBJECT,
     ITEM_FIELDS,
     ITEMS_MAX,
     OPTIONAL_FIELDS,
@@ -28,10 +30,11 @@ class CommandError(ValueError):
 
 
 class Command(NamedTuple):
-    """One command. `values` follow COMMAND_FIELDS of its kind, each item ITEM_FIELDS; `signer` and
-    `signature` are empty if it has none.
+    """One command. `values` follow COMMAND_FIELDS of its kind, each item ITEM_FIELDS; an address or signature
+    is empty if it has none.
 
-    For DEPOSIT, `signer` is the address of the account that the vault's event names.
+    For DEPOSIT, `signer` is the address of the account that the vault's event names. `account` is empty where
+    the account signs for itself, `subject` is the address of [KEY-3], [SUB-2] or [BLOCK-1].
     """
 
     kind: CommandKind
@@ -40,6 +43,15 @@ class Command(NamedTuple):
     signer: bytes = b""
     signature: bytes = b""
     items: tuple[tuple[int, ...], ...] = ()
+    account: bytes = b""
+    subject: bytes = b""
+    cosigner: bytes = b""
+    cosignature: bytes = b""
+
+    @property
+    def holder(self) -> bytes:
+        """The address of the account that the command is about, whoever signs for it. [KEY-1]"""
+        return self.account or self.signer
 
     def get(self, field: str) -> int:
         """Return one field by its name in the schema."""
@@ -65,34 +77,40 @@ def make_command(
     return Command(kind, time_ns, tuple(given[name] for name in names), signer, signature)
 
 
-def has_address(kind: CommandKind) -> bool:
-    """Whether the payload ends with an address."""
-    return kind == CommandKind.DEPOSIT or bool(SIGNED_BY[kind])
-
-
 def make_head_format(kind: CommandKind) -> struct.Struct:
     """Return the layout of a kind's payload up to its items, their number included."""
     count = "H" if kind in ITEM_FIELDS else ""
     return struct.Struct(f"<Bq{len(COMMAND_FIELDS[kind])}q{count}")
 
 
-def make_tail_format(kind: CommandKind) -> struct.Struct:
-    """Return the layout of what follows the items."""
-    address = f"{ADDRESS_BYTES}s" if has_address(kind) else ""
-    signature = f"{SIGNATURE_BYTES}s" if SIGNED_BY[kind] else ""
-    return struct.Struct(f"<{address}{signature}")
+def list_tail(kind: CommandKind) -> tuple[tuple[str, int], ...]:
+    """Return the names and widths of the addresses and signatures that follow the items. [CMD-4]"""
+    tail = []
+    if SIGNED_BY[kind] == "account":
+        tail.append(("account", ADDRESS_BYTES))
+    if SIGNED_BY[kind] or kind == CommandKind.DEPOSIT:
+        tail.append(("signer", ADDRESS_BYTES))
+    if kind in HAS_SUBJECT:
+        tail.append(("subject", ADDRESS_BYTES))
+    if SIGNED_BY[kind]:
+        tail.append(("signature", SIGNATURE_BYTES))
+    if kind in COSIGNED:
+        tail += [("cosigner", ADDRESS_BYTES), ("cosignature", SIGNATURE_BYTES)]
+    return tuple(tail)
 
 
+TAIL_FIELDS = {kind: tuple(name for name, _ in list_tail(kind)) for kind in CommandKind}
 HEAD_FORMAT = {kind: make_head_format(kind) for kind in CommandKind}
-TAIL_FORMAT = {kind: make_tail_format(kind) for kind in CommandKind}
+TAIL_FORMAT = {
+    kind: struct.Struct("<" + "".join(f"{width}s" for _, width in list_tail(kind))) for kind in CommandKind
+}
 ITEM_FORMAT = {kind: struct.Struct(f"<{len(fields)}q") for kind, fields in ITEM_FIELDS.items()}
 
 
 def encode_payload(command: Command) -> bytes:
     """Return the bytes of a command; struct.error if a value does not fit its width."""
     kind = command.kind
-    tail = [command.signer] if has_address(kind) else []
-    tail += [command.signature] if SIGNED_BY[kind] else []
+    tail = [command.holder if name == "account" else getattr(command, name) for name in TAIL_FIELDS[kind]]
     count = (len(command.items),) if kind in ITEM_FIELDS else ()
     head = HEAD_FORMAT[kind].pack(kind, command.time_ns, *command.values, *count)
     items = b"".join(ITEM_FORMAT[kind].pack(*item) for item in command.items)
@@ -119,8 +137,10 @@ def decode_payload(payload: bytes) -> Command:
         raise CommandError(f"{kind.name} takes {size} bytes, found {len(payload)}")
     if kind in ITEM_FIELDS:
         items = tuple(ITEM_FORMAT[kind].iter_unpack(payload[head.size : size - tail.size]))
-    signer, signature = [*tail.unpack_from(payload, size - tail.size), b"", b""][:2]
-    return Command(kind, time_ns, tuple(rest[: len(COMMAND_FIELDS[kind])]), signer, signature, items)
+    named = dict(zip(TAIL_FIELDS[kind], tail.unpack_from(payload, size - tail.size), strict=True))
+    if named.get("account") == named.get("signer"):
+        named.pop("account", None)
+    return Command(kind, time_ns, tuple(rest[: len(COMMAND_FIELDS[kind])]), items=items, **named)
 
 
 class RowFormat(NamedTuple):

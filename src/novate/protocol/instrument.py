@@ -1,10 +1,12 @@
 """Instrument names as in Deribit's linear contracts.
 
-`BTC_USDC-27MAR26-80000-C` is an option, `BTC_USDC-27MAR26` a future, `BTC_USDC-PERPETUAL` a perpetual. A name
-is a function of (underlying, kind, strike, expiry) and back; it is what a signer reads, so it must be unique.
-Strikes of less than one dollar, or with cents, write the decimal point as `d`. Implements [LIST-1].
+`BTC_USDC-27MAR26-80000-C` is an option, `BTC_USDC-27MAR26` a future, `BTC_USDC-PERPETUAL` a perpetual, and
+`BTC_USDC-COMBO-1x27MAR26-80000-C_-1x27MAR26-90000-C` a combo. A name is a function of (underlying, kind,
+strike, expiry), or of the legs, and back; it is what a signer reads, so it must be unique. Strikes of less
+than one dollar, or with cents, write the decimal point as `d`. Implements [LIST-1] and [COMBO-1].
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from novate.protocol.arithmetic import div_floor
@@ -78,3 +80,16 @@ def format_instrument_name(underlying_name: str, terms: InstrumentTerms) -> str:
         return f"{pair}-{format_expiry(terms.expiry_ns)}"
     letter = "C" if terms.kind == InstrumentKind.CALL else "P"
     return f"{pair}-{format_expiry(terms.expiry_ns)}-{format_strike(terms.strike_atoms)}-{letter}"
+
+
+def format_combo_name(legs: Sequence[tuple[int, str]]) -> str:
+    """Return the name of a combo of legs (ratio, name of the leg), in the order in which it lists them.
+
+    Errors     ValueError if there are no legs, or their pairs differ.
+    Law        [COMBO-1]
+    """
+    pairs = {name.split("-", 1)[0] for _, name in legs}
+    if len(pairs) != 1:
+        raise ValueError(f"the legs of a combo have one underlying, found {sorted(pairs)}")
+    parts = [f"{ratio}x{name.split('-', 1)[1]}" for ratio, name in legs]
+    return f"{pairs.pop()}-COMBO-{'_'.join(parts)}"

@@ -22,7 +22,7 @@ from novate.protocol.generated.codes import (
     TriggerReference,
 )
 from novate.protocol.generated.records import COMMAND_FIELDS, ITEM_STRUCT_TYPE, STRUCT_TYPE
-from novate.protocol.instrument import InstrumentTerms, format_instrument_name
+from novate.protocol.instrument import InstrumentTerms, format_combo_name, format_instrument_name
 
 DOMAIN_TYPE = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 LOGIN_TYPE = "Login(address account,uint64 timestampMs,string nonce)"
@@ -141,7 +141,18 @@ INTEGER_FIELD = {
     "tier": "tier",
     "demandE6": "demand_e6",
     "sliceNotionalAtoms": "slice_notional_atoms",
+    "scope": "scope",
+    "keyExpiresNs": "key_expires_ns",
+    "maxNotionalAtoms": "max_notional_atoms",
+    "maxDeltaAtoms": "max_delta_atoms",
+    "maxVegaAtoms": "max_vega_atoms",
+    "ratePerMinute": "rate_per_minute",
+    "subaccount": "subaccount",
+    "counterNonce": "counter_nonce",
 }
+
+
+SUBJECT_FIELDS = ("key", "receiver", "counterparty")
 
 
 def read_struct_value(name: str, command: Command, given: dict[str, int], names: Names) -> int | str | bytes:
@@ -156,8 +167,12 @@ def read_struct_value(name: str, command: Command, given: dict[str, int], names:
         return TriggerReference(given["reference"]).name
     if name == "condition":
         return TriggerCondition(given["condition"]).name
+    if name == "legs":
+        return hash_legs(command, names)
     if name == "account":
-        return "0x" + command.signer.hex()
+        return "0x" + command.holder.hex()
+    if name in SUBJECT_FIELDS:
+        return "0x" + command.subject.hex()
     if name == "side":
         return SIDE_NAME[Side(given["side"])]
     if name == "timeInForce":
@@ -170,6 +185,8 @@ def read_struct_value(name: str, command: Command, given: dict[str, int], names:
             given["underlying"], given["instrument_kind"], given["strike_atoms"], given["expiry_ns"]
         )
         return format_instrument_name(names.underlying(terms.underlying), terms)
+    if command.kind == CommandKind.LIST_COMBO:
+        return format_combo_name([(ratio, names.instrument(number)) for number, ratio in command.items])
     return "" if given["instrument"] == ALL_INSTRUMENTS else names.instrument(given["instrument"])
 
 
@@ -195,6 +212,8 @@ CANCEL_WORDS = struct.Struct(">32s12x20s24xQ24xQ24xQ")
 QUOTE_WORDS = struct.Struct(">32s32s24xQ24xQ24xQ24xQ")
 PLACE_TYPE_HASH = keccak256(STRUCT_TYPE[CommandKind.PLACE].encode())
 CANCEL_TYPE_HASH = keccak256(STRUCT_TYPE[CommandKind.CANCEL].encode())
+LEG_WORDS = struct.Struct(">32s32s32s24xQ24xQ")
+LEG_TYPE_HASH = keccak256(ITEM_STRUCT_TYPE[CommandKind.BLOCK_TRADE].encode())
 QUOTE_TYPE_HASH = keccak256(ITEM_STRUCT_TYPE[CommandKind.MASS_QUOTE].encode())
 SIDE_HASH = {side: keccak256(name.encode()) for side, name in SIDE_NAME.items()}
 TIME_IN_FORCE_HASH = {member: keccak256(name.encode()) for member, name in TIME_IN_FORCE_NAME.items()}
@@ -207,7 +226,7 @@ def hash_place(command: Command, names: Names) -> bytes:
     pair = (SIDE_HASH[Side(side)], TIME_IN_FORCE_HASH[TimeInForce(time_in_force)])
     options = hash_text(name_flags(flags))
     return keccak256(
-        PLACE_WORDS.pack(PLACE_TYPE_HASH, command.signer, name, *pair, lots, ticks, options, *rest)
+        PLACE_WORDS.pack(PLACE_TYPE_HASH, command.holder, name, *pair, lots, ticks, options, *rest)
     )
 
 
@@ -220,6 +239,20 @@ def hash_quotes(command: Command, names: Names) -> bytes:
     return keccak256(b"".join(hashes))
 
 
+def hash_legs(command: Command, names: Names) -> bytes:
+    """Return the hash of a BLOCK_TRADE's array of legs.
+
+    Errors     ValueError for a side that is neither.
+    """
+    hashes = []
+    for instrument, side, lots, price_ticks in command.items:
+        name = hash_text(names.instrument(instrument))
+        hashes.append(
+            keccak256(LEG_WORDS.pack(LEG_TYPE_HASH, name, SIDE_HASH[Side(side)], lots, price_ticks))
+        )
+    return keccak256(b"".join(hashes))
+
+
 def compute_digest(command: Command, names: Names, domain: Domain) -> bytes:
     """Return the 32-byte digest that the command's signer signs.
 
@@ -228,7 +261,7 @@ def compute_digest(command: Command, names: Names, domain: Domain) -> bytes:
     if command.kind == CommandKind.PLACE:
         body = hash_place(command, names)
     elif command.kind == CommandKind.CANCEL:
-        body = keccak256(CANCEL_WORDS.pack(CANCEL_TYPE_HASH, command.signer, *command.values))
+        body = keccak256(CANCEL_WORDS.pack(CANCEL_TYPE_HASH, command.holder, *command.values))
     else:
         body = hash_struct(encode_type(command.kind), describe_struct(command, names))
     return keccak256(b"\x19\x01" + domain.separator() + body)
@@ -279,6 +312,22 @@ def sign_digest(digest: bytes, key: PrivateKey) -> bytes:
 
 
 def sign_command(command: Command, names: Names, domain: Domain, key: PrivateKey) -> Command:
-    """Return the command with its signer and signature filled in."""
-    addressed = command._replace(signer=compute_address(key.public_key))
+    """Return the command with its signer and signature filled in; where it names an account, that stays and
+    the key signs for it. [KEY-1]
+    """
+    signer = compute_address(key.public_key)
+    addressed = command._replace(signer=signer, account=b"" if command.account == signer else command.account)
     return addressed._replace(signature=sign_digest(compute_digest(addressed, names, domain), key))
+
+
+def cosign_command(command: Command, names: Names, domain: Domain, key: PrivateKey) -> Command:
+    """Return a BLOCK_TRADE with the counterparty's signature filled in, over the digest that the account
+    signs. [BLOCK-1]
+    """
+    signature = sign_digest(compute_digest(command, names, domain), key)
+    return command._replace(cosigner=compute_address(key.public_key), cosignature=signature)
+
+
+def compute_subaccount_address(owner: bytes, subaccount: int) -> bytes:
+    """Return the address of an owner's sub-account. [SUB-1]"""
+    return keccak256(owner + subaccount.to_bytes(32, "big"))[12:]

@@ -11,7 +11,11 @@ class Code(IntEnum):
     SIGNATURE_INVALID = 2
     ACCOUNT_NOT_FOUND = 3
     SIGNATURE_EXPIRED = 4
+    KEY_UNKNOWN = 5
+    KEY_EXPIRED = 6
+    KEY_SCOPE = 7
     NONCE_REPLAYED = 8
+    KEY_RATE = 9
     IN_LIQUIDATION = 10
     INSTRUMENT_NOT_FOUND = 20
     INSTRUMENT_CLOSED = 21
@@ -34,18 +38,26 @@ class Code(IntEnum):
     GROSS_LIMIT = 38
     POST_ONLY_WOULD_CROSS = 39
     FILL_OR_KILL_UNFILLABLE = 40
+    KEY_LIMIT = 41
     INITIAL_MARGIN_INSUFFICIENT = 42
     GROUP_INVALID = 43
     GROUP_BUSY = 44
     GROUP_FROZEN = 45
     TIMER_INVALID = 46
     DISCONNECT_NOT_ENABLED = 47
+    BLOCK_INVALID = 48
     AMOUNT_NOT_POSITIVE = 60
     DEPOSIT_OUT_OF_ORDER = 61
     BALANCE_LIMIT = 62
     ACCOUNT_TABLE_FULL = 63
+    TRANSFER_INVALID = 64
     CASH_INSUFFICIENT = 65
     DEMAND_INVALID = 66
+    KEY_INVALID = 67
+    KEY_TABLE_FULL = 68
+    SUBACCOUNT_INVALID = 69
+    SUBACCOUNT_EXISTS = 70
+    KEY_NOT_FOUND = 71
     OPERATOR_UNKNOWN = 80
     ORACLE_UNKNOWN = 81
     UNDERLYING_NOT_FOUND = 82
@@ -106,6 +118,16 @@ class OrderFlag(IntEnum):
     VOLATILITY = 16
 
 
+class KeyScope(IntEnum):
+    """The values of `KeyScope` in schema.toml."""
+
+    TRADE = 1
+    CANCEL = 2
+    QUOTE = 4
+    BLOCK = 8
+    TRANSFER = 16
+
+
 class TriggerReference(IntEnum):
     """The values of `TriggerReference` in schema.toml."""
 
@@ -129,6 +151,7 @@ class InstrumentKind(IntEnum):
     PUT = 1
     PERPETUAL = 2
     FUTURE = 3
+    COMBO = 4
 
 
 class InstrumentState(IntEnum):
@@ -165,6 +188,7 @@ class CancelReason(IntEnum):
     MMP = 13
     INITIAL_MARGIN = 14
     LIQUIDATION = 15
+    KEY_LIMIT = 16
 
 
 class EventKind(IntEnum):
@@ -204,6 +228,11 @@ class EventKind(IntEnum):
     LIQUIDATION_ENDED = 31
     FUND_PAID_IN = 32
     SLICE_SET = 33
+    KEY_AUTHORIZED = 34
+    KEY_REVOKED = 35
+    SUBACCOUNT_CREATED = 36
+    TRANSFERRED = 37
+    LEG = 38
 
 
 class CommandKind(IntEnum):
@@ -229,6 +258,12 @@ class CommandKind(IntEnum):
     BACKSTOP = 18
     SET_SLICE = 19
     INSURE = 20
+    AUTHORIZE_KEY = 21
+    REVOKE_KEY = 22
+    CREATE_SUBACCOUNT = 23
+    TRANSFER = 24
+    BLOCK_TRADE = 25
+    LIST_COMBO = 26
 
 
 EXPECTED: dict[int, str] = {
@@ -237,7 +272,11 @@ EXPECTED: dict[int, str] = {
     2: "the signature must recover to the account (or oracle, or operator) named in the struct, with low s",
     3: "the account must have made a deposit first",
     4: "expires_ns must be later than the venue's time",
+    5: "the signer must be the account, its owner or one of its active keys",
+    6: "the session key must not have expired",
+    7: "the session key's scope must include the command",
     8: "the nonce must be greater than every nonce the account has used",
+    9: "the session key has sent as many commands in this minute as it may",
     10: "an account in liquidation only cancels, deposits and waits",
     20: "the instrument must be listed",
     21: "the instrument must be open and before its expiry",
@@ -260,18 +299,26 @@ EXPECTED: dict[int, str] = {
     38: "positions and open orders of one underlying must stay below the gross limit",
     39: "a post-only order must not match on arrival",
     40: "a fill-or-kill order needs its whole size in the book at its price",
+    41: "the account must stay within the session key's limits of notional, delta and vega",
     42: "equity must cover the initial margin after the command",
     43: "the group must be 1 to 4 and set up, and its figures in range",
     44: "the group must have no open quotes when its figures change",
     45: "the group's protection has tripped; wait for it to thaw or set it again",
     46: "a time-out is 0 or from one second to one day, and cancel_on_disconnect 0 or 1",
     47: "the account must have asked for cancellation on disconnect",
+    48: "a block trade needs two different accounts, and no combo among its legs",
     60: "the amount must be at least one atom",
     61: "deposits must be credited in the order of the vault's cursor",
     62: "all deposits together must stay below the supply limit",
     63: "the venue has no room for another account",
+    64: "the receiver must be another open account of the same owner",
     65: "the amount must not exceed the account's cash, nor what the vault holds",
     66: "a backstop's demand is -1 or from 0 to 1_000_000 millionths of the requirement",
+    67: "a key needs a scope, an expiry ahead, limits in range and an address of its own",
+    68: "the account has as many active keys as it may",
+    69: "a sub-account is opened by its owner, with a number from 1 to 2**31 - 1",
+    70: "the sub-account must not exist yet",
+    71: "the key to revoke must be active",
     80: "only the operator may list instruments and set tiers",
     81: "only a registered oracle may report",
     82: "the underlying must be configured",
@@ -307,7 +354,11 @@ JSONRPC_NUMBER: dict[int, int] = {
     2: 11102,
     3: 11103,
     4: 11104,
+    5: 11105,
+    6: 11106,
+    7: 11107,
     8: 11108,
+    9: 11109,
     10: 11110,
     20: 10020,
     21: 10012,
@@ -330,18 +381,26 @@ JSONRPC_NUMBER: dict[int, int] = {
     38: 11138,
     39: 11139,
     40: 11140,
+    41: 11141,
     42: 10009,
     43: 11143,
     44: 11144,
     45: 11145,
     46: 11146,
     47: 11147,
+    48: 11148,
     60: 11160,
     61: 11161,
     62: 11162,
     63: 11163,
+    64: 11164,
     65: 11165,
     66: 11166,
+    67: 11167,
+    68: 11168,
+    69: 11169,
+    70: 11170,
+    71: 11171,
     80: 11180,
     81: 11181,
     82: 11182,

@@ -56,8 +56,24 @@ COMMAND = np.dtype(
         ("vega_limit_atoms", np.int64),
         ("first_item", np.int64),
         ("item_count", np.int64),
+        ("key", np.int64),
+        ("counter_account", np.int64),
+        ("counter_key", np.int64),
+        ("counter_nonce", np.int64),
+        ("subject_account", np.int64),
+        ("subject_key", np.int64),
+        ("subject_words_0", np.int64),
+        ("subject_words_1", np.int64),
+        ("subject_words_2", np.int64),
         ("demand_e6", np.int64),
         ("slice_notional_atoms", np.int64),
+        ("scope", np.int64),
+        ("key_expires_ns", np.int64),
+        ("max_notional_atoms", np.int64),
+        ("max_delta_atoms", np.int64),
+        ("max_vega_atoms", np.int64),
+        ("rate_per_minute", np.int64),
+        ("subaccount", np.int64),
     ]
 )
 
@@ -88,6 +104,10 @@ ITEM = np.dtype(
         ("bid_lots", np.int64),
         ("ask_ticks", np.int64),
         ("ask_lots", np.int64),
+        ("side", np.int64),
+        ("lots", np.int64),
+        ("price_ticks", np.int64),
+        ("ratio", np.int64),
     ]
 )
 
@@ -112,6 +132,12 @@ COMMAND_FIELDS: dict[CommandKind, tuple[str, ...]] = {
     CommandKind.BACKSTOP: ("demand_e6", "nonce", "expires_ns",),
     CommandKind.SET_SLICE: ("underlying", "slice_notional_atoms", "nonce", "expires_ns",),
     CommandKind.INSURE: ("amount_atoms", "nonce", "expires_ns",),
+    CommandKind.AUTHORIZE_KEY: ("scope", "key_expires_ns", "max_notional_atoms", "max_delta_atoms", "max_vega_atoms", "rate_per_minute", "nonce", "expires_ns",),
+    CommandKind.REVOKE_KEY: ("nonce", "expires_ns",),
+    CommandKind.CREATE_SUBACCOUNT: ("subaccount", "nonce", "expires_ns",),
+    CommandKind.TRANSFER: ("amount_atoms", "nonce", "expires_ns",),
+    CommandKind.BLOCK_TRADE: ("nonce", "counter_nonce", "expires_ns",),
+    CommandKind.LIST_COMBO: ("nonce", "expires_ns",),
 }
 
 SIGNED_BY: dict[CommandKind, str] = {
@@ -135,7 +161,16 @@ SIGNED_BY: dict[CommandKind, str] = {
     CommandKind.BACKSTOP: "account",
     CommandKind.SET_SLICE: "operator",
     CommandKind.INSURE: "account",
+    CommandKind.AUTHORIZE_KEY: "account",
+    CommandKind.REVOKE_KEY: "account",
+    CommandKind.CREATE_SUBACCOUNT: "account",
+    CommandKind.TRANSFER: "account",
+    CommandKind.BLOCK_TRADE: "account",
+    CommandKind.LIST_COMBO: "operator",
 }
+
+HAS_SUBJECT: frozenset[CommandKind] = frozenset({CommandKind.AUTHORIZE_KEY, CommandKind.REVOKE_KEY, CommandKind.TRANSFER, CommandKind.BLOCK_TRADE})
+COSIGNED: frozenset[CommandKind] = frozenset({CommandKind.BLOCK_TRADE})
 
 STRUCT_TYPE: dict[CommandKind, str] = {
     CommandKind.WITHDRAW: "Withdraw(address account,uint64 amountAtoms,uint64 nonce,uint64 expiresNs)",
@@ -154,18 +189,29 @@ STRUCT_TYPE: dict[CommandKind, str] = {
     CommandKind.BACKSTOP: "Backstop(address account,int64 demandE6,uint64 nonce,uint64 expiresNs)",
     CommandKind.SET_SLICE: "SetSlice(string underlying,uint64 sliceNotionalAtoms,uint64 nonce,uint64 expiresNs)",
     CommandKind.INSURE: "Insure(address account,uint64 amountAtoms,uint64 nonce,uint64 expiresNs)",
+    CommandKind.AUTHORIZE_KEY: "AuthorizeKey(address account,address key,uint64 scope,uint64 keyExpiresNs,uint64 maxNotionalAtoms,uint64 maxDeltaAtoms,uint64 maxVegaAtoms,uint64 ratePerMinute,uint64 nonce,uint64 expiresNs)",
+    CommandKind.REVOKE_KEY: "RevokeKey(address account,address key,uint64 nonce,uint64 expiresNs)",
+    CommandKind.CREATE_SUBACCOUNT: "CreateSubaccount(address account,uint64 subaccount,uint64 nonce,uint64 expiresNs)",
+    CommandKind.TRANSFER: "Transfer(address account,address receiver,uint64 amountAtoms,uint64 nonce,uint64 expiresNs)",
+    CommandKind.BLOCK_TRADE: "BlockTrade(address account,address counterparty,Leg[] legs,uint64 nonce,uint64 counterNonce,uint64 expiresNs)",
+    CommandKind.LIST_COMBO: "ListCombo(string instrument,uint64 nonce,uint64 expiresNs)",
 }
 
 ITEM_FIELDS: dict[CommandKind, tuple[str, ...]] = {
     CommandKind.MASS_QUOTE: ("instrument", "bid_ticks", "bid_lots", "ask_ticks", "ask_lots",),
+    CommandKind.BLOCK_TRADE: ("instrument", "side", "lots", "price_ticks",),
+    CommandKind.LIST_COMBO: ("instrument", "ratio",),
 }
 
 ITEMS_MAX: dict[CommandKind, int] = {
     CommandKind.MASS_QUOTE: 128,
+    CommandKind.BLOCK_TRADE: 16,
+    CommandKind.LIST_COMBO: 4,
 }
 
 ITEM_STRUCT_TYPE: dict[CommandKind, str] = {
     CommandKind.MASS_QUOTE: "Quote(string instrument,uint64 bidTicks,uint64 bidLots,uint64 askTicks,uint64 askLots)",
+    CommandKind.BLOCK_TRADE: "Leg(string instrument,string side,uint64 sizeLots,uint64 priceTicks)",
 }
 
 OPTIONAL_FIELDS = ("flags", "display_lots", "valid_until_ns", "label", "link", "group", "trigger_atoms", "trail_atoms", "parent_id",)
