@@ -14,6 +14,7 @@ from novate.execution.views import (
     read_positions,
 )
 from novate.protocol.generated.codes import EventKind
+from novate.protocol.generated.constants import NO_MARK_ATOMS
 from novate.protocol.generated.tables import DAMPING_E6, MOVE_E6
 from tests.execution.scenes import find_lots, open_venue, tell
 from tests.law.desk import SOON_NS, START_NS, USDC, Desk
@@ -62,7 +63,7 @@ def test_a_future_without_a_surface_has_no_mark() -> None:
     desk = open_venue(series=3)
     desk.must("operator", "list instrument_kind=future strike_atoms=0 expiry_ns=late")
     desk.must("oracle", "tick")
-    assert -1 == read_instrument_state(desk.engine, FUTURE).mark_atoms
+    assert NO_MARK_ATOMS == read_instrument_state(desk.engine, FUTURE).mark_atoms
 
 
 def test_rows_and_greeks_of_a_future() -> None:

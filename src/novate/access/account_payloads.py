@@ -19,7 +19,7 @@ from novate.execution import views
 from novate.execution.engine import InstrumentView
 from novate.execution.views import AccountView, PositionView
 from novate.protocol.generated.codes import LiquidationStage
-from novate.protocol.generated.constants import E6
+from novate.protocol.generated.constants import E6, NO_MARK_ATOMS
 
 LIQUIDATION_STATE = {stage: stage.name.lower() for stage in LiquidationStage}
 GREEK_NAMES = ("delta", "gamma", "vega", "theta")
@@ -47,7 +47,7 @@ class AccountPayloads:
         instrument = self.engine.instruments[view.instrument]
         size = show_amount(view.lots, instrument)
         average_atoms = view.cost_atoms / view.lots if view.lots else 0
-        mark = show_lot_value(view.mark_atoms, instrument) if view.mark_atoms >= 0 else None
+        mark = show_lot_value(view.mark_atoms, instrument) if view.mark_atoms != NO_MARK_ATOMS else None
         unrealised = show_usdc(view.value_atoms - view.cost_atoms)
         payload = {
             "instrument_name": instrument.name,

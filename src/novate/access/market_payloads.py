@@ -14,7 +14,14 @@ from novate.access.trade_tape import Trade, TradeTape
 from novate.execution import views
 from novate.execution.engine import Engine, InstrumentView
 from novate.protocol.generated.codes import InstrumentKind, InstrumentState, Side
-from novate.protocol.generated.constants import E6, NS_PER_DAY, NS_PER_MS, NS_PER_YEAR, PRICE_TICKS_MAX
+from novate.protocol.generated.constants import (
+    E6,
+    NO_MARK_ATOMS,
+    NS_PER_DAY,
+    NS_PER_MS,
+    NS_PER_YEAR,
+    PRICE_TICKS_MAX,
+)
 from novate.protocol.genesis import Genesis
 from novate.protocol.instrument import compute_civil_date
 
@@ -199,7 +206,7 @@ class MarketPayloads:
         """Return the ticker."""
         now = views.read_instrument_state(self.engine, instrument.number)
         index = self.read_index(instrument.underlying)
-        mark = show_lot_value(now.mark_atoms, instrument) if now.mark_atoms >= 0 else None
+        mark = show_lot_value(now.mark_atoms, instrument) if now.mark_atoms != NO_MARK_ATOMS else None
         expired = now.state == InstrumentState.EXPIRED
         payload = self.describe_quote(instrument) | {
             "state": STATE_NAME[InstrumentState(now.state)],
@@ -229,7 +236,7 @@ class MarketPayloads:
         now = views.read_instrument_state(self.engine, instrument.number)
         # Volatility belongs to the time of the marks, which the venue's own time gives.
         years = (instrument.expiry_ns - self.engine.time_ns) / NS_PER_YEAR
-        if now.mark_atoms < 0 or years <= 0:
+        if now.mark_atoms == NO_MARK_ATOMS or years <= 0:
             return None
         volatility = now.total_volatility_x48 / X48 / years**0.5
         is_call = instrument.kind == InstrumentKind.CALL
@@ -286,7 +293,7 @@ class MarketPayloads:
     def describe_trade(self, trade: Trade) -> dict[str, Any]:
         """Return a public trade; `liquidation` is T if the taker's order was a liquidation's, else absent."""
         instrument = self.engine.instruments[trade.instrument]
-        has_mark = trade.mark_atoms >= 0
+        has_mark = trade.mark_atoms != NO_MARK_ATOMS
         return {
             "trade_id": trade.trade_id,
             "trade_seq": trade.trade_seq,

@@ -20,7 +20,13 @@ from novate.execution import views
 from novate.execution.engine import Engine, InstrumentView
 from novate.protocol import margin
 from novate.protocol.generated.codes import AccessCode, Code
-from novate.protocol.generated.constants import BASIS_COUNT, E6, GROSS_LOTS_MAX, SCENARIO_COUNT
+from novate.protocol.generated.constants import (
+    BASIS_COUNT,
+    E6,
+    GROSS_LOTS_MAX,
+    NO_MARK_ATOMS,
+    SCENARIO_COUNT,
+)
 from novate.protocol.generated.tables import DAMPING_E6, MOVE_E6, VOLATILITY_MODE
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
@@ -83,7 +89,7 @@ def read_legs(venue: Venue, account: int, given: SimulationParameters) -> list[L
     legs = []
     for name, amount in given.simulated_positions.items():
         instrument = venue.find_instrument(name)
-        if views.read_instrument_state(venue.engine, instrument.number).mark_atoms < 0:
+        if views.read_instrument_state(venue.engine, instrument.number).mark_atoms == NO_MARK_ATOMS:
             raise ApiError(Code.MARK_UNAVAILABLE, f"{name} has no mark", instrument_name=name)
         row = have.get(instrument.number)
         present = (row.lots, row.open_buy_lots, row.open_sell_lots) if row is not None else (0, 0, 0)

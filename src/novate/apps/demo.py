@@ -35,7 +35,7 @@ from novate.apps.venue import Venue
 from novate.apps.watch import Watcher
 from novate.execution import views
 from novate.execution.warmup import warm_up
-from novate.protocol.generated.constants import E6, NS_PER_S
+from novate.protocol.generated.constants import E6, NO_MARK_ATOMS, NS_PER_S
 from novate.verification.verdict import verify_directory
 
 HOST = "127.0.0.1"
@@ -150,7 +150,7 @@ class Demo:
         deadline = asyncio.get_running_loop().time() + MARKS_TIMEOUT_S
         while True:
             count = len(venue.engine.instruments)
-            unmarked = sum(views.read_instrument_state(venue.engine, n).mark_atoms < 0 for n in range(count))
+            unmarked = sum(views.read_instrument_state(venue.engine, n).mark_atoms == NO_MARK_ATOMS for n in range(count))
             if not unmarked:
                 return feed
             if asyncio.get_running_loop().time() > deadline:

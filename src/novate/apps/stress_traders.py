@@ -16,7 +16,7 @@ from novate.execution import views
 from novate.execution.engine import InstrumentView
 from novate.protocol.command import Command
 from novate.protocol.generated.codes import CommandKind, InstrumentKind, InstrumentState, TimeInForce
-from novate.protocol.generated.constants import E6, NS_PER_S, ORDER_LOTS_MAX, PRICE_TICKS_MAX
+from novate.protocol.generated.constants import E6, NO_MARK_ATOMS, NS_PER_S, ORDER_LOTS_MAX, PRICE_TICKS_MAX
 
 LINEAR_KINDS = (InstrumentKind.PERPETUAL, InstrumentKind.FUTURE)
 # What trades here, as a share of the market in the files.
@@ -89,7 +89,7 @@ class MarketMaker:
         """
         venue, underlying = self.venue, instrument.underlying
         state = views.read_instrument_state(venue.engine, instrument.number)
-        if state.mark_atoms < 0 or state.state != InstrumentState.OPEN:
+        if state.mark_atoms == NO_MARK_ATOMS or state.state != InstrumentState.OPEN:
             return []
         move = venue.indexes_atoms[underlying] / self.indexes_atoms[underlying] - 1.0
         points = (venue.levels[underlying] - self.levels[underlying]) * POINTS

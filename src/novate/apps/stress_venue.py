@@ -244,7 +244,7 @@ class StressVenue:
         return accounts
 
     def find_mark(self, number: int) -> int:
-        """Return the mark of a lot in atoms, -1 if there is none."""
+        """Return the mark of a lot in atoms, NO_MARK_ATOMS if there is none."""
         return views.read_instrument_state(self.engine, number).mark_atoms
 
     def measure_insurance(self) -> int:

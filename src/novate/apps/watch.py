@@ -14,7 +14,7 @@ from novate.apps.venue import Venue
 from novate.execution import views
 from novate.execution.sequencer import Outcome
 from novate.protocol.generated.codes import EventKind
-from novate.protocol.generated.constants import E6
+from novate.protocol.generated.constants import E6, NO_MARK_ATOMS
 
 INDEX_POINTS_KEPT = 120
 LIVE_LATENCIES = 2_000
@@ -121,7 +121,8 @@ class Watcher:
         """Return the row of one instrument."""
         instrument = self.venue.engine.instruments[number]
         scale = instrument.lots_per_unit / E6
-        mark_atoms = max(0, views.read_instrument_state(self.venue.engine, number).mark_atoms)
+        mark_atoms = views.read_instrument_state(self.venue.engine, number).mark_atoms
+        mark_atoms = 0 if mark_atoms == NO_MARK_ATOMS else mark_atoms
         bids, asks = views.read_book(self.venue.engine, number, 1)
         bid, ask = (side[0][0] * instrument.tick_atoms * scale if side else 0.0 for side in (bids, asks))
         return InstrumentRow(instrument.name, mark_atoms * scale, bid, ask, self.volume_of[number] / E6)

@@ -29,6 +29,7 @@ from novate.protocol.generated.codes import (
 )
 from novate.protocol.generated.constants import (
     GROSS_LOTS_MAX,
+    NO_MARK_ATOMS,
     OPEN_ORDER_COUNT_MAX,
     ORDER_LOTS_MAX,
     PRICE_TICKS_MAX,
@@ -183,7 +184,7 @@ def verify_order(w: World, order: Record, time_ns: int, waits: int) -> Code:
 def verify_mark(w: World, number: int, time_ns: int) -> Code:
     """Check that the instrument has a mark and its index is recent. [MATCH-1] [MARK-STALE-1]"""
     instrument = w.instruments[number]
-    if instrument["mark_atoms"] == NONE:
+    if instrument["mark_atoms"] == NO_MARK_ATOMS:
         return Code.MARK_UNAVAILABLE
     market = w.markets[instrument["underlying"]]
     if is_stale(market["index_atoms"], market["index_time_ns"], time_ns, w.parameters[0]):

@@ -249,5 +249,5 @@ def fill_world(world: World, genesis: Genesis) -> None:
     world.accounts["first_position"] = NONE
     world.accounts["first_order"] = NONE
     world.positions["account"] = NONE
-    world.instruments["mark_atoms"] = NONE
+    world.instruments["mark_atoms"] = constants.NO_MARK_ATOMS
     world.instruments["series"] = NONE

@@ -22,6 +22,7 @@ from novate.execution.waiting import end_waiting_in
 from novate.kernel import kernel_inner
 from novate.protocol.arithmetic import div_floor
 from novate.protocol.generated.codes import CancelReason, Code, EventKind, InstrumentState
+from novate.protocol.generated.constants import NO_MARK_ATOMS
 from novate.protocol.novation import compute_payoff_atoms, is_linear
 
 Record = Any
@@ -65,7 +66,7 @@ def expire_instrument(w: World, number: int, settlement_atoms: int) -> None:
     for account in range(w.house[0]["account_count"]):
         settle_position(w, account, number, payoff_atoms)
     instrument["state"] = InstrumentState.EXPIRED
-    instrument["mark_atoms"] = NONE
+    instrument["mark_atoms"] = NO_MARK_ATOMS
     instrument["settlement_atoms"] = settlement_atoms
     instrument["dirty"] = 1
     event = emit(w, EventKind.EXPIRED)

@@ -16,7 +16,7 @@ from novate.execution.trading import fill_draft
 from novate.execution.waiting import end_children, enter_waiting, remove_waiting, take_waiting_slot
 from novate.kernel import kernel_inner
 from novate.protocol.generated.codes import CancelReason, Code, EventKind, TriggerCondition, TriggerReference
-from novate.protocol.generated.constants import TRIGGER_COUNT_MAX
+from novate.protocol.generated.constants import NO_MARK_ATOMS, TRIGGER_COUNT_MAX
 from novate.protocol.oracle import is_stale
 
 Record = Any
@@ -32,7 +32,7 @@ def compute_reference_price(w: World, number: int, reference: int, time_ns: int)
         last_ticks = instrument["last_ticks"]
         return int(last_ticks * instrument["tick_atoms"]) if last_ticks > 0 else NONE
     market = w.markets[instrument["underlying"]]
-    if instrument["mark_atoms"] == NONE:
+    if instrument["mark_atoms"] == NO_MARK_ATOMS:
         return NONE
     if is_stale(market["index_atoms"], market["index_time_ns"], time_ns, w.parameters[0]):
         return NONE

@@ -21,7 +21,7 @@ LINEAR_KINDS = (int(InstrumentKind.PERPETUAL), int(InstrumentKind.FUTURE))
 
 
 class InstrumentState(NamedTuple):
-    """What changes about an instrument; mark_atoms is -1 while it has none. Delta and vega are per lot, the
+    """What changes about an instrument; mark_atoms is NO_MARK_ATOMS while it has none. Delta and vega are per lot, the
     funding rate in 1e-9 per eight hours, and the accrual in atoms * ms per lot and eight hours.
     """
 
