@@ -23,23 +23,22 @@ def highest_per_lot(model: Model, instrument: Instrument) -> int:
     return mul_ratio_ceil_e6(instrument.notional_atoms, rate_e6)
 
 
-def _capped_fee(model: Model, instrument: Instrument, rate_e6: int, price_ticks: int) -> int:
+def _capped_fee(model: Model, instrument: Instrument, rate_e6: int, value: int) -> int:
     fee = mul_ratio_ceil_e6(instrument.notional_atoms, rate_e6)
     if instrument.kind in LINEAR:
         return fee
-    value = price_ticks * instrument.tick_atoms
     return min(fee, mul_ratio_ceil_e6(value, model.parameters["option_fee_cap_e6"]))
 
 
 def per_lot(
-    model: Model, taker_account: Account, maker_account: Account, instrument: Instrument, price_ticks: int
+    model: Model, taker_account: Account, maker_account: Account, instrument: Instrument, value: int
 ) -> tuple[int, int]:
-    """Taker's and maker's fee for one lot at the price; the maker's is negative if it is a rebate."""
-    taker_fee = _capped_fee(model, instrument, rate(model, taker_account, instrument, "taker"), price_ticks)
+    """Taker's and maker's fee for one lot at its value; the maker's is negative if it is a rebate."""
+    taker_fee = _capped_fee(model, instrument, rate(model, taker_account, instrument, "taker"), value)
     maker_rate = rate(model, maker_account, instrument, "maker")
     if maker_rate < 0:
         return taker_fee, -min(mul_ratio_floor_e6(instrument.notional_atoms, -maker_rate), taker_fee)
-    return taker_fee, _capped_fee(model, instrument, maker_rate, price_ticks)
+    return taker_fee, _capped_fee(model, instrument, maker_rate, value)
 
 
 def credit(model: Model, total: int) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import margin, matching, orders
+from . import margin, matching, novation, orders
 from .book import end_chosen
 from .records import (
     BUY,
@@ -254,8 +254,8 @@ def _assign(model: Model, number: int, taker: int, bonus: int, equity: int) -> N
 def _pass_lots(model: Model, giver: Account, taker: Account, number: int, lots: int) -> None:
     """Both trade the signed lots at the mark: the giver has so many less, the taker so many more."""
     mark = model.instruments[number].mark_atoms
-    matching.trade(model, giver, number, -lots, mark)
-    matching.trade(model, taker, number, lots, mark)
+    novation.trade(model, giver, number, -lots, mark)
+    novation.trade(model, taker, number, lots, mark)
 
 
 def _say_passed(model: Model, kind: str, number: int, other: int, instrument: int, lots: int) -> None:

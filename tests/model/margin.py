@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .records import (
     BUY,
+    COMBO,
     LIMITS,
     LINEAR,
     PERPETUAL,
@@ -36,7 +37,8 @@ FIELD_BITS, FIELD_HALF = 8 * FIELD_BYTES, 1 << 8 * FIELD_BYTES - 1
 class Exposure(NamedTuple):
     """One instrument of one account: lots held, cost, open buys and sells, open lots by (side, price).
 
-    Quotes are not among the open lots ([QUOTE-4]).
+    Quotes are not among the open lots ([QUOTE-4]). Orders in a combo are levels of the combo, but buys and
+    sells of its legs ([COMBO-5]).
     """
 
     instrument: Instrument
@@ -57,17 +59,28 @@ def exposures(model: Model, account: Account) -> list[list[Exposure]]:
     for (number, side, price), lots in open_lots.items():
         levels[number].append((side, price, lots))
     found: list[list[Exposure]] = [[] for _ in model.underlyings]
-    for number in sorted(account.positions.keys() | levels.keys()):
+    in_combos = _leg_lots(model, open_lots)
+    for number in sorted(account.positions.keys() | levels.keys() | in_combos.keys()):
         instrument, position = model.instruments[number], account.positions.get(number)
         mine = levels.get(number, [])
-        buys = sells = 0
-        for side, _, lots in mine:
+        buys, sells = in_combos.get(number, (0, 0))
+        for side, _, lots in mine if not instrument.legs else ():
             if side == BUY:
                 buys += lots
             else:
                 sells += lots
         held, cost = (position.lots, position.cost_atoms) if position else (0, 0)
         found[instrument.underlying].append(Exposure(instrument, held, cost, buys, sells, mine))
+    return found
+
+
+def _leg_lots(model: Model, open_lots: dict[tuple[int, int, int], int]) -> dict[int, list[int]]:
+    """[COMBO-5]: the lots of each leg that open orders in combos would buy and would sell."""
+    found: dict[int, list[int]] = defaultdict(lambda: [0, 0])
+    for (number, combo_side, _), lots in open_lots.items():
+        for leg, ratio in model.instruments[number].legs:
+            side = combo_side if ratio > 0 else BUY + SELL - combo_side
+            found[leg][0 if side == BUY else 1] += lots * abs(ratio)
     return found
 
 
@@ -91,11 +104,17 @@ def worst_effects(instrument: Instrument, side: int, price_ticks: int) -> tuple[
     key = (side, price_ticks)
     if key not in instrument.worst_by_price:
         direction = 1 if side == BUY else -1
-        edge = direction * (instrument.mark_atoms - price_ticks * instrument.tick_atoms)
+        edge = direction * (instrument.mark_atoms - instrument.limit_atoms(price_ticks))
         edge -= instrument.taker_fee_atoms
         worst = [min(0, direction * row + edge) for row in (*instrument.rows, 0)]
         instrument.worst_by_price[key] = worst, pack(worst)
     return instrument.worst_by_price[key]
+
+
+def forget(instrument: Instrument) -> None:
+    """Drop what was kept of the instrument's last mark."""
+    instrument.packed_row = None
+    instrument.worst_by_price.clear()
 
 
 def _packed_row(instrument: Instrument) -> int:
@@ -127,7 +146,7 @@ def _basis(found: list[Exposure], with_orders: bool) -> int:
     """[MARGIN-6]: the worse of two forward shifts, per series."""
     shifts: dict[int, tuple[int, int]] = {}
     for instrument, held, _, buys, sells, _ in found:
-        if instrument.kind == PERPETUAL:
+        if instrument.kind in (PERPETUAL, COMBO):
             continue
         down, up = shifts.get(instrument.series, (0, 0))
         profit_down, profit_up = instrument.basis
@@ -202,16 +221,19 @@ def _initial_scan(found: list[Exposure], groups: list[GroupRisk]) -> list[int]:
     return scan
 
 
+def gross_notional(found: list[Exposure], groups: list[GroupRisk]) -> int:
+    """W of [MARGIN-7], with what [MARGIN-13] adds to it."""
+    worst = [max(abs(x.held + x.buys), abs(x.held - x.sells)) * x.instrument.notional_atoms for x in found]
+    return sum(worst) + sum(group.fillable for group in groups)
+
+
 def _contingencies(model: Model, found: list[Exposure], groups: list[GroupRisk], underlying: int) -> int:
     """[MARGIN-4] to [MARGIN-7] in their initial forms, and what [MARGIN-13] adds to them."""
     futures = 0
     short = sum(group.sellable for group in groups)
-    confidence = sum(group.fillable for group in groups)
     for instrument, held, _, buys, sells, _ in found:
-        worst = max(abs(held + buys), abs(held - sells)) * instrument.notional_atoms
-        confidence += worst
         if instrument.kind in LINEAR:
-            futures += worst
+            futures += max(abs(held + buys), abs(held - sells)) * instrument.notional_atoms
         else:
             short += max(0, sells - held) * instrument.notional_atoms
     rates = model.parameters
@@ -219,7 +241,7 @@ def _contingencies(model: Model, found: list[Exposure], groups: list[GroupRisk],
     total += mul_ratio_ceil_e6(futures, rates["futures_initial_e6"])
     total += mul_ratio_ceil_e6(short, rates["short_initial_e6"])
     if model.underlyings[underlying].confidence_e6 < rates["confidence_threshold_e6"]:
-        total += mul_ratio_ceil_e6(confidence, rates["confidence_rate_e6"])
+        total += mul_ratio_ceil_e6(gross_notional(found, groups), rates["confidence_rate_e6"])
     return total
 
 
@@ -315,7 +337,7 @@ def passes(model: Model, account: Account) -> bool:
 def surplus_if_filled(model: Model, account: Account, order: Order) -> int:
     """[MARGIN-12]: the surplus with every lot of an order filled that is not among the open ones."""
     instrument, direction = model.instruments[order.instrument], 1 if order.side == BUY else -1
-    edge = direction * (instrument.mark_atoms - order.price_ticks * instrument.tick_atoms)
+    edge = direction * (instrument.mark_atoms - instrument.limit_atoms(order.price_ticks))
     equity = _equity(account, exposures(model, account))[0]
     equity += order.lots * (edge - instrument.taker_fee_atoms)
     before = account.positions.get(order.instrument)
@@ -330,7 +352,9 @@ def surplus_if_filled(model: Model, account: Account, order: Order) -> int:
 
 
 def gross_lots(model: Model, account: Account, underlying: int) -> int:
-    """[MARGIN-9]: lots held on either side and lots open, quotes included."""
-    mine = {number for number, listed in enumerate(model.instruments) if listed.underlying == underlying}
+    """[MARGIN-9]: lots held on either side and lots open, quotes included; a combo's by its legs."""
+    here = [(n, listed) for n, listed in enumerate(model.instruments) if listed.underlying == underlying]
+    mine = {number: listed.gross_weight for number, listed in here}
     held = sum([abs(position.lots) for number, position in account.positions.items() if number in mine])
-    return held + sum([order.lots for order in account.orders.values() if order.instrument in mine])
+    orders = [order for order in account.orders.values() if order.instrument in mine]
+    return held + sum([order.lots * mine[order.instrument] for order in orders])

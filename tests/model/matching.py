@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import fees, quotes
+from . import combos, fees, novation, quotes
 from .book import add_to_book, complete, crosses, describe, end_linked, end_order, join_level, take_from_book
-from .records import BUY, FOK, IOC, LINEAR, Account, Order, Position
+from .records import BUY, FOK, IOC, Order
 
 if TYPE_CHECKING:
     from .model import Model
@@ -101,11 +101,14 @@ def _fill(model: Model, taker: Order, maker: Order, lots: int) -> None:
     """[NOVATE-1] to [NOVATE-4]: both sides trade with the house, at the maker's price."""
     instrument = model.instruments[taker.instrument]
     sides = [(order, model.accounts[order.account]) for order in (taker, maker)]
-    rates = fees.per_lot(model, sides[0][1], sides[1][1], instrument, maker.price_ticks)
-    price_atoms = maker.price_ticks * instrument.tick_atoms
+    price_atoms = instrument.limit_atoms(maker.price_ticks)
+    if instrument.legs:
+        rates = combos.fees_per_lot(model, sides[0][1], sides[1][1], instrument)
+    else:
+        rates = fees.per_lot(model, sides[0][1], sides[1][1], instrument, price_atoms)
     for (order, account), fee_per_lot in zip(sides, rates, strict=True):
-        signed_lots = lots * direction(order)
-        trade(model, account, taker.instrument, signed_lots, price_atoms)
+        if not instrument.legs:
+            novation.trade(model, account, taker.instrument, lots * direction(order), price_atoms)
         account.cash_atoms -= lots * fee_per_lot
         order.lots -= lots
     maker.visible_lots -= lots
@@ -124,29 +127,5 @@ def _fill(model: Model, taker: Order, maker: Order, lots: int) -> None:
         amount_atoms=lots * rates[0],
         maker_amount_atoms=lots * rates[1],
     )
-
-
-def trade(model: Model, account: Account, number: int, signed_lots: int, price_atoms: int) -> None:
-    """[NOVATE-2] and [NOVATE-3] for one side, at a value per lot in atoms; fees are apart."""
-    gain = _change_position(account, number, signed_lots, price_atoms)
-    linear = model.instruments[number].kind in LINEAR
-    account.cash_atoms += gain if linear else -signed_lots * price_atoms
-
-
-def _change_position(account: Account, number: int, signed_lots: int, price_atoms: int) -> int:
-    """[NOVATE-2]: keep lots and entry value; returns the closed part's gain, paid for linear instruments."""
-    position = account.positions.setdefault(number, Position())
-    held, cost = position.lots, position.cost_atoms
-    closed = min(abs(signed_lots), abs(held)) if held * signed_lots < 0 else 0
-    closed_cost = gain = 0
-    if closed:
-        closed_cost = cost if closed == abs(held) else cost * closed // abs(held)
-        proceeds = closed * price_atoms
-        gain = (proceeds if held > 0 else -proceeds) - closed_cost
-    opened = signed_lots + closed if signed_lots < 0 else signed_lots - closed
-    position.lots = held + signed_lots
-    position.cost_atoms = cost - closed_cost + opened * price_atoms
-    if position.lots == 0:
-        assert position.cost_atoms == 0
-        del account.positions[number]
-    return gain
+    if instrument.legs:
+        combos.fill(model, taker, maker, lots)

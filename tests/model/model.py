@@ -8,7 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import invariants, liquidation, margin, oracle, orders, quotes, timers, venue, waiting
+from . import (
+    blocks,
+    combos,
+    invariants,
+    keys,
+    liquidation,
+    margin,
+    oracle,
+    orders,
+    quotes,
+    timers,
+    venue,
+    waiting,
+)
 from .records import (
     EVENT_FIELDS,
     KINDS,
@@ -17,6 +30,7 @@ from .records import (
     Account,
     House,
     Instrument,
+    Key,
     Order,
     Rejected,
     Series,
@@ -53,11 +67,13 @@ class Model:
         self.started = False
         self.time_ns = 0
         self.events: list[Event] = []
+        self.key: Key | None = None
 
     def apply(self, command: Command) -> list[Event]:
         """The events of one command, RESULT first; a refused command leaves the state but for a nonce."""
         self.sequence = command["sequence"]
         self.events = []
+        self.key = None
         try:
             require(not self.started or command["time_ns"] >= self.time_ns, "TIME_NOT_MONOTONIC")
             self.started, self.time_ns = True, command["time_ns"]
@@ -66,7 +82,7 @@ class Model:
             code = 0
         except Rejected as refusal:
             named = command["kind"] == "DEPOSIT" or SIGNED_BY[command["kind"]] == "account"
-            account = self.account_number(command["signer"]) if named else -1
+            account = self.account_number(holder(command)) if named else -1
             code, order_id = refusal.code, 0
         effects, self.events = self.events, []
         self.emit("RESULT", code=code, account=account, order_id=order_id)
@@ -97,14 +113,11 @@ class Model:
         return then is None or self.time_ns - then > self.parameters["index_age_ns_max"]
 
     def authenticate(self, command: Command) -> tuple[int, Account]:
-        """[AUTH-2] and [AUTH-3]: the account's number and record, its nonce used up."""
-        number = self.account_number(command["signer"])
-        require(number >= 0, "ACCOUNT_NOT_FOUND")
-        account = self.accounts[number]
-        require(command["expires_ns"] > self.time_ns, "SIGNATURE_EXPIRED")
-        require(command["nonce"] > account.nonce, "NONCE_REPLAYED")
-        account.nonce = command["nonce"]
-        return number, account
+        """[AUTH-2] and [AUTH-3]: the account's number and record, its nonce used up; `key` is who signed, if
+        it was a session key.
+        """
+        number, self.key = keys.authenticate(self, command, holder(command), command["signer"], "nonce")
+        return number, self.accounts[number]
 
     def authenticate_free(self, command: Command) -> tuple[int, Account]:
         """The same, then [LIQ-10]: an account in liquidation takes no new risk and parts with no money."""
@@ -154,6 +167,10 @@ class Model:
             "liquidation_count": account.liquidation_count,
             "warned": account.warned,
             "demand_e6": account.demand_e6,
+            "owner": account.owner,
+            "subaccount": account.subaccount,
+            "retired_nonce": account.retired_nonce,
+            "keys": [{"place": place} | _fields(key) for place, key in sorted(account.keys.items())],
             "positions": [(i, position.lots, position.cost_atoms) for i, position in held],
             "groups": [
                 {"group": number} | _fields(group) for number, group in sorted(account.groups.items())
@@ -166,6 +183,11 @@ class Model:
             "initial_atoms": initial,
             "maintenance_atoms": maintenance,
         }
+
+
+def holder(command: Command) -> str:
+    """The account's address, whoever signs for it."""
+    return str(command.get("account") or command["signer"])
 
 
 def _fields(record: Any) -> dict[str, Any]:
@@ -227,4 +249,10 @@ _HANDLERS = {
     "BACKSTOP": liquidation.backstop,
     "SET_SLICE": liquidation.set_slice,
     "INSURE": venue.insure,
+    "AUTHORIZE_KEY": keys.authorize,
+    "REVOKE_KEY": keys.revoke,
+    "CREATE_SUBACCOUNT": keys.create_subaccount,
+    "TRANSFER": keys.transfer,
+    "BLOCK_TRADE": blocks.block_trade,
+    "LIST_COMBO": combos.list_combo,
 }

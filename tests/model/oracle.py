@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import fees, funding, liquidation, orders, pricing, quotes, timers, waiting
+from . import combos, fees, funding, liquidation, margin, orders, pricing, quotes, timers, waiting
 from .records import (
     CALL,
+    COMBO,
     EXPIRED,
     FUTURE,
+    NO_MARK,
     OPEN,
     PERPETUAL,
     SCALES,
@@ -150,11 +152,9 @@ def _renew_marks(model: Model) -> list[int]:
             underlying.dirty = True
     renewed = [number for number, underlying in enumerate(model.underlyings) if underlying.dirty]
     for number in renewed:
-        marked = sum(
-            _mark(model, instrument)
-            for instrument in model.instruments
-            if instrument.underlying == number and instrument.state == OPEN
-        )
+        mine = [i for i in model.instruments if i.underlying == number and i.state == OPEN]
+        marked = sum(_mark(model, instrument) for instrument in mine if instrument.kind != COMBO)
+        marked += sum(combos.mark(model, instrument) for instrument in mine if instrument.kind == COMBO)
         model.underlyings[number].dirty = False
         model.emit("MARKED", instrument=number, lots=marked)
     return renewed
@@ -166,8 +166,9 @@ def _expire(model: Model, series: Series) -> None:
     price = series.twap_sum // series.twap_ms if series.twap_ms else underlying.index_atoms
     series.expired = True
     underlying.dirty = True
+    combos.end_of_series(model, model.series.index(series))
     for number, instrument in enumerate(model.instruments):
-        if instrument.kind == PERPETUAL or model.series[instrument.series] is not series:
+        if instrument.series < 0 or model.series[instrument.series] is not series:
             continue
         for order in sorted((o for side in model.books[number] for o in side), key=lambda o: o.order_id):
             orders.end_order(model, order, "INSTRUMENT_EXPIRED")
@@ -185,9 +186,9 @@ def _expire(model: Model, series: Series) -> None:
                 )
         instrument.state = EXPIRED
         instrument.settlement_atoms = price
-        instrument.mark_atoms = -1
-        instrument.rows, instrument.basis, instrument.packed_row = [], [], None
-        instrument.worst_by_price.clear()
+        instrument.mark_atoms = NO_MARK
+        instrument.rows, instrument.basis = [], []
+        margin.forget(instrument)
         model.emit("EXPIRED", instrument=number, amount_atoms=price)
 
 
@@ -219,8 +220,7 @@ def _mark(model: Model, instrument: Instrument) -> bool:
     instrument.mark_atoms, instrument.rows, instrument.basis = marked.mark, marked.rows, marked.basis
     instrument.delta_atoms, instrument.vega_atoms = marked.delta, marked.vega
     instrument.forward_atoms = marked.forward
-    instrument.packed_row = None
-    instrument.worst_by_price.clear()
+    margin.forget(instrument)
     instrument.notional_atoms = -(-underlying.index_atoms // instrument.lots_per_unit)
     instrument.taker_fee_atoms = fees.highest_per_lot(model, instrument)
     return True

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from . import margin, matching, pricing
+from . import combos, keys, margin, matching, pricing
 from .book import add_to_book, crosses, describe, end_chosen, end_order, say_cancelled, take_from_book
 from .records import (
     BUY,
     CALL,
+    COMBO,
     EXPIRED,
     FLAGS,
     FOK,
@@ -23,6 +24,7 @@ from .records import (
     SELL,
     Account,
     Instrument,
+    Key,
     Order,
     Rejected,
     Waiting,
@@ -40,17 +42,7 @@ Command = dict[str, Any]
 
 def position_records(model: Model) -> int:
     """[NOVATE-5]: how many (account, instrument) pairs are in use."""
-    count = 0
-    for account in model.accounts:
-        open_in = {order.instrument for order in account.orders.values()}
-        count += len(open_in | account.positions.keys())
-    return count
-
-
-def _has_record(account: Account, instrument: int) -> bool:
-    if instrument in account.positions:
-        return True
-    return any(order.instrument == instrument for order in account.orders.values())
+    return sum(len(combos.records(model, account)) for account in model.accounts)
 
 
 def check_open(model: Model, instrument: Instrument) -> None:
@@ -84,6 +76,8 @@ def _options_fit(model: Model, instrument: Instrument, command: Command, waits: 
         return False
     if "VOLATILITY" in chosen and (instrument.kind not in (CALL, PUT) or command["link"]):
         return False
+    if instrument.kind == COMBO and (waits or "REDUCE_ONLY" in chosen):
+        return False
     if 0 < command["valid_until_ns"] <= model.time_ns:
         return False
     if at_once and not waits and (command["valid_until_ns"] or command["link"]):
@@ -106,9 +100,18 @@ def _check_size_and_price(flags: int, display_lots: int, lots: int, price_ticks:
 
 def band(model: Model, instrument: Instrument) -> tuple[int, int]:
     """[BAND-1]: the lowest value of a sell and the highest of a buy, in atoms per lot."""
-    rate = model.parameters["futures_band_e6" if instrument.kind in LINEAR else "option_band_e6"]
-    width = mul_ratio_ceil_e6(instrument.notional_atoms, rate)
+    width = _band_width(model, instrument)
+    for number, ratio in instrument.legs:
+        width += abs(ratio) * _band_width(model, model.instruments[number])
     return instrument.mark_atoms - width, instrument.mark_atoms + width
+
+
+def _band_width(model: Model, instrument: Instrument) -> int:
+    """Without the legs of a combo, whose own width is nothing ([COMBO-4])."""
+    if instrument.kind == COMBO:
+        return 0
+    rate = model.parameters["futures_band_e6" if instrument.kind in LINEAR else "option_band_e6"]
+    return mul_ratio_ceil_e6(instrument.notional_atoms, rate)
 
 
 def effective_ticks(model: Model, order: Order) -> int:
@@ -116,7 +119,8 @@ def effective_ticks(model: Model, order: Order) -> int:
     instrument = model.instruments[order.instrument]
     if order.says("MARKET"):
         low, high = band(model, instrument)
-        value = high if order.side == BUY else max(0, low)
+        floor = low if instrument.kind == COMBO else max(0, low)
+        value = high if order.side == BUY else floor
     elif order.says("VOLATILITY"):
         yearly = pricing.yearly_root(instrument.expiry_ns - model.time_ns)
         volatility = min(pricing.ratio(yearly, order.volatility_bp * 100), pricing.VOLATILITY_MAX)
@@ -124,33 +128,36 @@ def effective_ticks(model: Model, order: Order) -> int:
     else:
         return order.price_ticks
     ticks = value // instrument.tick_atoms if order.side == BUY else -(-value // instrument.tick_atoms)
+    ticks += LIMITS["COMBO_TICK_OFFSET"] if instrument.kind == COMBO else 0
     return min(max(ticks, 1), LIMITS["PRICE_TICKS_MAX"])
 
 
-def _check_market(model: Model, order: Order) -> None:
-    instrument = model.instruments[order.instrument]
-    require(instrument.mark_atoms >= 0, "MARK_UNAVAILABLE")
+def check_market(model: Model, instrument: Instrument) -> None:
+    """There is a mark, and the index behind it is recent."""
+    require(instrument.has_mark, "MARK_UNAVAILABLE")
     require(not model.is_stale(instrument.underlying), "MARK_STALE")
 
 
 def _check_room(model: Model, account: Account, order: Order) -> None:
     require(len(account.orders) < LIMITS["OPEN_ORDER_COUNT_MAX"], "OPEN_ORDER_LIMIT")
     require(len(model.orders) < model.limits["orders"], "TABLE_FULL")
-    if not _has_record(account, order.instrument):
-        require(position_records(model) < model.limits["positions"], "TABLE_FULL")
+    missing = combos.missing_records(model, account, combos.parts(model, order.instrument))
+    if missing:
+        require(position_records(model) + missing <= model.limits["positions"], "TABLE_FULL")
 
 
 def _check_band(model: Model, order: Order) -> None:
     instrument = model.instruments[order.instrument]
     low, high = band(model, instrument)
-    limit_atoms = order.price_ticks * instrument.tick_atoms
+    limit_atoms = instrument.limit_atoms(order.price_ticks)
     outside = limit_atoms > high if order.side == BUY else limit_atoms < low
     require(not outside, "PRICE_OUTSIDE_BAND")
 
 
 def _check_gross(model: Model, account: Account, order: Order) -> None:
-    gross = margin.gross_lots(model, account, model.instruments[order.instrument].underlying)
-    require(gross + order.lots <= LIMITS["GROSS_LOTS_MAX"], "GROSS_LIMIT")
+    instrument = model.instruments[order.instrument]
+    gross = margin.gross_lots(model, account, instrument.underlying)
+    require(gross + order.lots * instrument.gross_weight <= LIMITS["GROSS_LOTS_MAX"], "GROSS_LIMIT")
 
 
 def _check_post_only(model: Model, order: Order) -> None:
@@ -169,12 +176,13 @@ def _check_margin(model: Model, account: Account, order: Order) -> None:
     require(passed, "INITIAL_MARGIN_INSUFFICIENT")
 
 
-def judge(model: Model, account: Account, order: Order, replaced: bool) -> None:
+def judge(model: Model, account: Account, order: Order, replaced: bool, key: Key | None = None) -> None:
     """The judgement of [MATCH-1]; finds the order's price and, if it only reduces, its size.
 
     `replaced`: the account has been cleared of the order that this one replaces, and no table can overflow.
+    `key`: the session key that sent the order just now.
     """
-    _check_market(model, order)
+    check_market(model, model.instruments[order.instrument])
     if not replaced:
         _check_room(model, account, order)
     order.price_ticks = effective_ticks(model, order)
@@ -187,12 +195,13 @@ def judge(model: Model, account: Account, order: Order, replaced: bool) -> None:
     _check_post_only(model, order)
     if order.time_in_force == FOK:
         require(matching.fillable_lots(model, order) >= order.lots, "FILL_OR_KILL_UNFILLABLE")
+    keys.check_order(model, account, order, key)
     _check_margin(model, account, order)
 
 
 def judge_quote(model: Model, account: Account, order: Order) -> None:
     """The codes of [QUOTE-2] that depend on the market and the account; margin comes after the last quote."""
-    _check_market(model, order)
+    check_market(model, model.instruments[order.instrument])
     _check_room(model, account, order)
     _check_band(model, order)
     _check_gross(model, account, order)
@@ -215,7 +224,7 @@ def place(model: Model, command: Command) -> tuple[int, int]:
     number, account = model.authenticate_free(command)
     check_form(model, command, waits=False)
     order = make_order(model.house.next_order_id, number, command)
-    judge(model, account, order, replaced=False)
+    judge(model, account, order, replaced=False, key=model.key)
     model.house.next_order_id += 1
     matching.match_and_rest(model, order)
     return number, order.order_id
@@ -249,7 +258,7 @@ def _renew(model: Model, old: Order, changes: dict[str, int]) -> None:
     account = model.accounts[old.account]
     del account.orders[old.order_id]
     try:
-        judge(model, account, new, replaced=True)
+        judge(model, account, new, replaced=True, key=model.key)
     finally:
         account.orders[old.order_id] = old
     take_from_book(model, old)

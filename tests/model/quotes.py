@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from . import margin, orders
+from . import keys, margin, orders
 from .book import add_to_book, describe, end_order
 from .records import (
     BUY,
@@ -175,15 +175,18 @@ def mass_quote(model: Model, command: Command) -> tuple[int, int]:
     require(chosen in account.groups, "GROUP_INVALID")
     require(model.time_ns >= account.groups[chosen].frozen_until_ns, "GROUP_FROZEN")
     _end_window(model, account.groups[chosen])
-    for item in items:
-        _quote(model, number, chosen, item)
-    if not margin.passes(model, account):
+    placed = [_quote(model, number, chosen, item) for item in items]
+    key, underlying = model.key, account.groups[chosen].underlying
+    if key and any(placed) and not keys.quotes_within(model, account, underlying, key):
+        _end_quotes(model, account, chosen, "KEY_LIMIT")
+    elif not margin.passes(model, account):
         _end_quotes(model, account, chosen, "INITIAL_MARGIN")
     return number, 0
 
 
-def _quote(model: Model, number: int, group: int, item: tuple[int, int, int, int, int]) -> None:
-    """[QUOTE-2]: both sides give way first, then each new side is judged and placed."""
+def _quote(model: Model, number: int, group: int, item: tuple[int, int, int, int, int]) -> bool:
+    """[QUOTE-2]: both sides give way first, then each new side is judged and placed; whether one was."""
+    placed = False
     instrument, bid_ticks, bid_lots, ask_ticks, ask_lots = item
     sides = ((BUY, bid_ticks, bid_lots), (SELL, ask_ticks, ask_lots))
     kept = [_keeps_place(model, number, group, instrument, *side) for side in sides]
@@ -194,6 +197,7 @@ def _quote(model: Model, number: int, group: int, item: tuple[int, int, int, int
         try:
             _check_quote(model, group, number, item, side, crossed)
             _place_quote(model, number, group, instrument, side, price_ticks, lots)
+            placed = True
         except Rejected as refusal:
             model.emit(
                 "QUOTE_REJECTED",
@@ -204,6 +208,7 @@ def _quote(model: Model, number: int, group: int, item: tuple[int, int, int, int
                 lots=lots,
                 code=refusal.code,
             )
+    return placed
 
 
 def _keeps_place(

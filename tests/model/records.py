@@ -26,18 +26,20 @@ SIGNED_BY: dict[str, str] = {name: row["signed_by"] for name, row in SCHEMA["com
 FLAGS: dict[str, int] = SCHEMA["enums"]["OrderFlag"]
 REFERENCES: dict[str, int] = SCHEMA["enums"]["TriggerReference"]
 CONDITIONS: dict[str, int] = SCHEMA["enums"]["TriggerCondition"]
+SCOPES: dict[str, int] = SCHEMA["enums"]["KeyScope"]
 
 BUY, SELL = SCHEMA["enums"]["Side"]["BUY"], SCHEMA["enums"]["Side"]["SELL"]
 GTC, IOC, POST_ONLY, FOK = (
     SCHEMA["enums"]["TimeInForce"][name] for name in ("GTC", "IOC", "POST_ONLY", "FOK")
 )
-CALL, PUT, PERPETUAL, FUTURE = (
-    SCHEMA["enums"]["InstrumentKind"][name] for name in ("CALL", "PUT", "PERPETUAL", "FUTURE")
+CALL, PUT, PERPETUAL, FUTURE, COMBO = (
+    SCHEMA["enums"]["InstrumentKind"][name] for name in ("CALL", "PUT", "PERPETUAL", "FUTURE", "COMBO")
 )
 LINEAR = (PERPETUAL, FUTURE)
 STAGES: dict[str, int] = SCHEMA["enums"]["LiquidationStage"]
 OPEN, EXPIRED = SCHEMA["enums"]["InstrumentState"]["OPEN"], SCHEMA["enums"]["InstrumentState"]["EXPIRED"]
 E6 = SCALES["E6"]
+NO_MARK = LIMITS["NO_MARK_ATOMS"]
 
 
 class Rejected(Exception):
@@ -141,10 +143,27 @@ class Group:
 
 
 @dataclass(eq=False, slots=True)
+class Key:
+    """An active session key: what it may do and how much, its highest nonce and its commands of a minute."""
+
+    address: str
+    scope: int
+    key_expires_ns: int
+    max_notional_atoms: int
+    max_delta_atoms: int
+    max_vega_atoms: int
+    rate_per_minute: int
+    nonce: int
+    window_start_ns: int = 0
+    window_count: int = 0
+
+
+@dataclass(eq=False, slots=True)
 class Account:
     """An owner's cash, highest nonce, positions by instrument, open orders by id and groups by number.
 
-    Quotes are open orders with a group. A demand of -1 is none ([LIQ-9]).
+    Quotes are open orders with a group. A demand of -1 is none ([LIQ-9]). `owner` is the account that a
+    sub-account belongs to, -1 for none; active keys are by place.
     """
 
     address: str
@@ -161,6 +180,10 @@ class Account:
     liquidation_count: int = 0
     warned: int = 0
     demand_e6: int = -1
+    owner: int = -1
+    subaccount: int = 0
+    retired_nonce: int = 0
+    keys: dict[int, Key] = field(default_factory=dict)
 
 
 @dataclass(eq=False, slots=True)
@@ -201,7 +224,7 @@ class Instrument:
     """A listed contract and what the last mark update said about one lot of it.
 
     `taker_fee_atoms` is T of the margin clauses, the highest fee that a lot can cost; `funded_ns` is the time
-    of the last TICK that saw a perpetual.
+    of the last TICK that saw a perpetual; `legs` are a combo's, (instrument, ratio).
     """
 
     underlying: int
@@ -213,7 +236,7 @@ class Instrument:
     tick_atoms: int
     state: int = OPEN
     settlement_atoms: int = 0
-    mark_atoms: int = -1
+    mark_atoms: int = NO_MARK
     forward_atoms: int = 0
     last_ticks: int = 0
     rows: list[int] = field(default_factory=list)
@@ -225,8 +248,24 @@ class Instrument:
     rate_e9: int = 0
     accrual: int = 0
     funded_ns: int | None = None
+    legs: tuple[tuple[int, int], ...] = ()
     packed_row: int | None = None
     worst_by_price: dict[tuple[int, int], tuple[list[int], int]] = field(default_factory=dict)
+
+    @property
+    def has_mark(self) -> bool:
+        """Whether there was a mark since the listing; that of a combo may be negative."""
+        return self.mark_atoms != NO_MARK
+
+    @property
+    def gross_weight(self) -> int:
+        """By how many lots one open lot raises the gross lots ([MARGIN-9], [COMBO-4])."""
+        return sum(abs(ratio) for _, ratio in self.legs) if self.legs else 1
+
+    def limit_atoms(self, price_ticks: int) -> int:
+        """L: the value of one lot at a price, negative for some prices of a combo ([COMBO-2])."""
+        offset = LIMITS["COMBO_TICK_OFFSET"] if self.legs else 0
+        return (price_ticks - offset) * self.tick_atoms
 
 
 @dataclass(eq=False, slots=True)

@@ -57,7 +57,7 @@ def limit(world: World, number: int, side: int) -> int:
 def boundary_lots(world: World, account: Account, number: int, side: int, price: int) -> int:
     """The largest order that the margin lets through, or one lot more, by bisection."""
     model = world.model
-    if model.instruments[number].mark_atoms < 0:
+    if not model.instruments[number].has_mark:
         return 1
     low, high = 0, LIMITS["ORDER_LOTS_MAX"]
     while low < high:

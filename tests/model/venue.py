@@ -33,10 +33,7 @@ def deposit(model: Model, command: Command) -> tuple[int, int]:
     require(command["cursor"] == house.deposit_cursor + 1, "DEPOSIT_OUT_OF_ORDER")
     require(house.deposited_atoms + amount < LIMITS["CASH_ATOMS_MAX"], "BALANCE_LIMIT")
     if number < 0:
-        require(len(model.accounts) < model.limits["accounts"], "ACCOUNT_TABLE_FULL")
-        number = len(model.accounts)
-        model.accounts.append(Account(command["signer"]))
-        model.numbers[command["signer"]] = number
+        number = open_account(model, command["signer"])
     model.accounts[number].cash_atoms += amount
     house.deposited_atoms += amount
     house.deposit_cursor = command["cursor"]
@@ -44,11 +41,20 @@ def deposit(model: Model, command: Command) -> tuple[int, int]:
     return number, 0
 
 
+def open_account(model: Model, address: str) -> int:
+    """The next account number for an address that has none."""
+    require(len(model.accounts) < model.limits["accounts"], "ACCOUNT_TABLE_FULL")
+    model.accounts.append(Account(address))
+    model.numbers[address] = len(model.accounts) - 1
+    return len(model.accounts) - 1
+
+
 def withdraw(model: Model, command: Command) -> tuple[int, int]:
     """[CASH-2]."""
     number, account = model.authenticate_free(command)
     amount, held = command["amount_atoms"], model.house.deposited_atoms - model.house.withdrawn_atoms
-    _check_spendable(model, account, amount, min(account.cash_atoms, held))
+    require(amount >= 1, "AMOUNT_NOT_POSITIVE")
+    check_spendable(model, account, amount, min(account.cash_atoms, held))
     account.cash_atoms -= amount
     model.house.withdrawn_atoms += amount
     model.house.withdrawal_count += 1
@@ -60,22 +66,29 @@ def insure(model: Model, command: Command) -> tuple[int, int]:
     """[LIQ-9]: a gift to the insurance fund, of money that could be withdrawn."""
     number, account = model.authenticate_free(command)
     amount = command["amount_atoms"]
-    _check_spendable(model, account, amount, account.cash_atoms)
+    require(amount >= 1, "AMOUNT_NOT_POSITIVE")
+    check_spendable(model, account, amount, account.cash_atoms)
     account.cash_atoms -= amount
     model.house.insurance_atoms += amount
     model.emit("FUND_PAID_IN", account=number, amount_atoms=amount)
     return number, 0
 
 
-def _check_spendable(model: Model, account: Account, amount: int, most: int) -> None:
+def check_spendable(model: Model, account: Account, amount: int, most: int) -> None:
     """The amount is there, and the account's margin does not need it ([CASH-2])."""
-    require(amount >= 1, "AMOUNT_NOT_POSITIVE")
     require(amount <= most, "CASH_INSUFFICIENT")
     for underlying in range(len(model.underlyings)):
         if margin.gross_lots(model, account, underlying) > 0:
             require(not model.is_stale(underlying), "MARK_STALE")
     equity, unrealised, initial, _ = margin.summary(model, account)
     require(equity - max(0, unrealised) - amount >= initial, "INITIAL_MARGIN_INSUFFICIENT")
+
+
+def add_instrument(model: Model, instrument: Instrument) -> None:
+    """The next number, with an empty book."""
+    model.instruments.append(instrument)
+    model.books.append(([], []))
+    model.emit("LISTED", instrument=len(model.instruments) - 1)
 
 
 def list_instrument(model: Model, command: Command) -> tuple[int, int]:
@@ -101,7 +114,8 @@ def list_instrument(model: Model, command: Command) -> tuple[int, int]:
         series = len(model.series)
         model.series.append(Series(underlying, expiry))
     shape = "perpetual" if kind in LINEAR else "option"
-    model.instruments.append(
+    add_instrument(
+        model,
         Instrument(
             underlying=underlying,
             kind=kind,
@@ -110,10 +124,8 @@ def list_instrument(model: Model, command: Command) -> tuple[int, int]:
             series=series,
             lots_per_unit=config[f"{shape}_lots_per_unit"],
             tick_atoms=config[f"{shape}_tick_atoms"],
-        )
+        ),
     )
-    model.books.append(([], []))
-    model.emit("LISTED", instrument=len(model.instruments) - 1)
     return -1, 0
 
 

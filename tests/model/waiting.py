@@ -53,7 +53,7 @@ def reference_price(model: Model, waiting: Waiting) -> int | None:
     instrument = model.instruments[waiting.instrument]
     if waiting.reference == REFERENCES["LAST"]:
         return instrument.last_ticks * instrument.tick_atoms or None
-    if model.is_stale(instrument.underlying) or instrument.mark_atoms < 0:
+    if model.is_stale(instrument.underlying) or not instrument.has_mark:
         return None
     if waiting.reference == REFERENCES["INDEX"]:
         return model.underlyings[instrument.underlying].index_atoms

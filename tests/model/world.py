@@ -12,7 +12,7 @@ import random
 from typing import Any
 
 from .model import Event, Model
-from .records import CALL, COMMAND_FIELDS, OPEN, PERPETUAL, PUT, SCALES, SCHEMA, Account, Instrument
+from .records import CALL, COMMAND_FIELDS, LIMITS, OPEN, PERPETUAL, PUT, SCALES, SCHEMA, Account, Instrument
 
 Command = dict[str, Any]
 SECOND = SCALES["NS_PER_S"]
@@ -174,12 +174,14 @@ class World:
             for number, instrument in enumerate(self.model.instruments)
             if instrument.state == OPEN
             and (instrument.kind == PERPETUAL or instrument.expiry_ns > self.now)
-            and instrument.mark_atoms >= 0
+            and instrument.has_mark
         ]
 
     def fair_ticks(self, instrument: Instrument) -> int:
-        """The mark in ticks, at least 1."""
-        return max(1, instrument.mark_atoms // instrument.tick_atoms)
+        """The mark in ticks, at least 1; a combo's with the offset."""
+        offset = LIMITS["COMBO_TICK_OFFSET"] if instrument.legs else 0
+        ticks = instrument.mark_atoms // instrument.tick_atoms + offset
+        return max(1, min(ticks, LIMITS["PRICE_TICKS_MAX"]))
 
     def strike_near(self, underlying: int) -> int:
         """A round strike between 75 % and 130 % of spot."""
