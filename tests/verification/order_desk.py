@@ -211,7 +211,7 @@ class Desk:
             assert len(orders) == account.open_order_count
         held = [p for account in state.accounts for holdings in account.holdings for p in holdings.values()]
         assert len(held) == state.position_count
-        assert all(position.lots or position.orders for position in held)
+        assert all(not position.is_empty for position in held)
         assert {order.slot: order for order in state.orders.values()} == state.slots
         assert {order.slot: order for order in state.waiting.values()} == state.waiting_slots
         known = state.orders.keys() | state.waiting.keys()

@@ -15,6 +15,7 @@ from novate.protocol.generated.codes import (
     TriggerCondition,
     TriggerReference,
 )
+from novate.protocol.generated.constants import NO_MARK_ATOMS
 from novate.protocol.generated.tables import DAMPING_E6, MOVE_E6
 from novate.verification.fees import compute_fees
 from novate.verification.order_records import Order, Terms
@@ -38,7 +39,7 @@ from tests.verification.small_venue import Script
 MONTH_NS = START_S * SECOND + 30 * DAY
 HOUR_NS = START_S * SECOND + 3_600 * SECOND
 STRIKE = 80_000_000_000
-CALL, PUT, PERPETUAL, FUTURE = InstrumentKind
+CALL, PUT, PERPETUAL, FUTURE, _ = InstrumentKind
 
 
 def price_black(call: bool, forward: float, strike: float, total_volatility: float) -> float:
@@ -79,7 +80,7 @@ def test_a_future_is_listed_without_a_strike_and_names_its_series() -> None:
     assert ["BTC_USDC-25APR26", "BTC_USDC-25APR26-80000-C"] == desk.replayer.names
     desk.report()
     desk.tick()
-    assert -1 == future.mark_atoms, "Without an accepted surface a future has no mark."
+    assert NO_MARK_ATOMS == future.mark_atoms, "Without an accepted surface a future has no mark."
 
 
 def test_marks_rows_and_greeks_of_a_future() -> None:
@@ -184,7 +185,7 @@ def test_a_future_pays_the_difference_at_its_expiry() -> None:
     assert (DEPOSIT_ATOMS - fee + gain, DEPOSIT_ATOMS - gain) == (buyer.cash_atoms, seller.cash_atoms)
     assert [{}, {}] == [account.holdings[0] for account in (buyer, seller)]
     assert {} == desk.state.orders
-    assert -1 == desk.instrument(2).mark_atoms
+    assert NO_MARK_ATOMS == desk.instrument(2).mark_atoms
     assert SPOT_ATOMS + 400_000_123 == desk.instrument(2).forward_atoms, "That of the last mark stays."
     assert 32_160 == desk.instrument(2).last_ticks
     desk.seal()
@@ -266,14 +267,14 @@ def test_fees_by_tier_cap_and_rebate() -> None:
     option, swap = desk.instrument(call), desk.instrument(perpetual)
     assert (800_000_001, 80_000_001) == (option.notional_atoms, swap.notional_atoms)
     # 3 per ten thousand of the notional, rounded up; a rebate is rounded down.
-    assert (240_001, -160_000) == compute_fees(desk.state, taker, maker, option, 200)
-    assert (200_001, 80_001) == compute_fees(desk.state, maker, taker, option, 200)
+    assert (240_001, -160_000) == compute_fees(desk.state, taker, maker, option, 10_000_000)
+    assert (200_001, 80_001) == compute_fees(desk.state, maker, taker, option, 10_000_000)
     # One tick is worth 50_000 atoms: an eighth of it bounds the fee, and the fee the rebate.
-    assert (6_250, -6_250) == compute_fees(desk.state, taker, maker, option, 1)
-    assert (6_250, 6_250) == compute_fees(desk.state, maker, taker, option, 1)
-    assert (40_001, -32_000) == compute_fees(desk.state, taker, maker, swap, 1)
-    assert (32_001, 0) == compute_fees(desk.state, maker, taker, swap, 1)
-    assert (32_001, -32_000) == compute_fees(desk.state, maker, maker, swap, 1)
+    assert (6_250, -6_250) == compute_fees(desk.state, taker, maker, option, 50_000)
+    assert (6_250, 6_250) == compute_fees(desk.state, maker, taker, option, 50_000)
+    assert (40_001, -32_000) == compute_fees(desk.state, taker, maker, swap, 2_500)
+    assert (32_001, 0) == compute_fees(desk.state, maker, taker, swap, 2_500)
+    assert (32_001, -32_000) == compute_fees(desk.state, maker, maker, swap, 2_500)
     desk.trade(TAKER, MAKER, call, 3, 1_000)
     sum_atoms = 3 * (240_001 - 160_000)
     assert (sum_atoms // 5, sum_atoms - sum_atoms // 5) == (desk.state.insurance_atoms, desk.state.fees_atoms)

@@ -27,7 +27,7 @@ from tests.verification.replay_desk import (
 from tests.verification.small_genesis import SECOND, START_S
 
 MONTH_NS = START_S * SECOND + 30 * DAY
-CALL, PUT, PERPETUAL, FUTURE = InstrumentKind
+CALL, PUT, PERPETUAL, FUTURE, _ = InstrumentKind
 BUY, SELL = Side
 LOW, HIGH, PUTS, SWAP = 0, 1, 2, 3
 

@@ -7,13 +7,14 @@ import pytest
 
 from novate.protocol.command import Command
 from novate.protocol.generated.codes import InstrumentKind, Side, TimeInForce
+from novate.protocol.generated.constants import NO_MARK_ATOMS
 from novate.protocol.generated.records import COMMAND_FIELDS
 from tests.model.model import Model
 from tests.verification.model_leaves import compare_leaves
 from tests.verification.replay_desk import MAKER, SPOT_ATOMS, STRANGER, TAKER, Desk
 from tests.verification.small_genesis import SECOND, START_S
 
-CALL, PUT, PERPETUAL, FUTURE = InstrumentKind
+CALL, PUT, PERPETUAL, FUTURE, _ = InstrumentKind
 HOUR_NS = START_S * SECOND + 3_600 * SECOND
 SIGNERS = (MAKER, TAKER, STRANGER)
 
@@ -37,7 +38,7 @@ class Pair(Desk):
         assert (events[0]["code"], events[0]["order_id"]) == (outcome.code, outcome.order_id)
         compare_leaves(self.model, self.state)
         for expected, found in zip(self.model.instruments, self.state.instruments, strict=True):
-            if found.mark_atoms >= 0:
+            if found.mark_atoms != NO_MARK_ATOMS:
                 assert (expected.rows, tuple(expected.basis)) == (found.row.tolist(), found.basis)
                 figures = (expected.delta_atoms, expected.vega_atoms, expected.taker_fee_atoms)
                 assert figures == (found.delta_atoms, found.vega_atoms, found.taker_fee_atoms)

@@ -7,7 +7,7 @@ from novate.protocol.command import Command
 from novate.protocol.generated.codes import Code, EventKind, LiquidationStage
 from novate.protocol.generated.constants import E6, GROSS_LOTS_MAX
 from novate.verification.deleveraging import deleverage, finish, list_held, pass_at_mark, settle_debt
-from novate.verification.orders import authenticate
+from novate.verification.keys import authenticate
 from novate.verification.risk import (
     compute_equity,
     compute_initial,

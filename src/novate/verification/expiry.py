@@ -1,6 +1,6 @@
 """Settlement as the replayer reads it: averages before an expiry, payoffs, the end of a series.
 
-Verifies [EXPIRY-1] to [EXPIRY-3] and [FUT-3].
+Verifies [EXPIRY-1] to [EXPIRY-3], [FUT-3] and [COMBO-7].
 """
 
 from novate.protocol.generated.codes import CancelReason, InstrumentKind, InstrumentState
@@ -33,8 +33,34 @@ def expire(state: State, series: Series) -> None:
     settlement = series.twap_sum // series.twap_ms if series.twap_ms > 0 else market.index_atoms
     series.expired = True
     market.dirty = True
+    end_combos(state, series)
     for instrument in series.instruments:
         settle(state, instrument, settlement)
+
+
+def end_combos(state: State, series: Series) -> None:
+    """End every open combo that has a leg in a series, in ascending number [COMBO-7]."""
+    for combo in state.instruments:
+        ends = any(leg.series == series.number for leg, _ in combo.parts)
+        if combo.is_combo and ends and combo.state == InstrumentState.OPEN:
+            end_resting(state, combo)
+            close(state, combo)
+
+
+def end_resting(state: State, instrument: Instrument) -> None:
+    """End every open order in an instrument, in ascending order id [EXPIRY-2]."""
+    resting = [
+        order for book in instrument.books for level in book.levels.values() for order in level.values()
+    ]
+    for order in sort_orders(resting):
+        cancel_order(state, order, CancelReason.INSTRUMENT_EXPIRED)
+
+
+def close(state: State, instrument: Instrument) -> None:
+    """Let an instrument be expired, without a mark [EXPIRY-2]."""
+    instrument.state = int(InstrumentState.EXPIRED)
+    instrument.mark_atoms = NO_MARK
+    state.dirty_instruments.add(instrument.number)
 
 
 def compute_payoff(instrument: Instrument, settlement_atoms: int) -> int:
@@ -49,11 +75,7 @@ def compute_payoff(instrument: Instrument, settlement_atoms: int) -> int:
 
 def settle(state: State, instrument: Instrument, settlement_atoms: int) -> None:
     """End an instrument's orders, pay its positions, close it; the marks that follow rebuild the sums."""
-    resting = [
-        order for book in instrument.books for level in book.levels.values() for order in level.values()
-    ]
-    for order in sort_orders(resting):
-        cancel_order(state, order, CancelReason.INSTRUMENT_EXPIRED)
+    end_resting(state, instrument)
     end_waiting_in(state, instrument)
     payoff_atoms = compute_payoff(instrument, settlement_atoms)
     for account in state.accounts:
@@ -65,7 +87,5 @@ def settle(state: State, instrument: Instrument, settlement_atoms: int) -> None:
                 amount -= position.cost_atoms
                 state.linear_cost_sum -= position.cost_atoms
             state.pay(account, amount)
-    instrument.state = int(InstrumentState.EXPIRED)
     instrument.settlement_atoms = settlement_atoms
-    instrument.mark_atoms = NO_MARK
-    state.dirty_instruments.add(instrument.number)
+    close(state, instrument)

@@ -11,15 +11,21 @@ def find_rates(state: State, tier: int, instrument: Instrument) -> tuple[int, in
 
 
 def compute_fees(
-    state: State, taker: Account, maker: Account, instrument: Instrument, price_ticks: int
+    state: State, taker: Account, maker: Account, instrument: Instrument, limit_atoms: int
 ) -> tuple[int, int]:
-    """Return what taker and maker pay per lot, in atoms; the second is negative for a rebate [NOVATE-4].
+    """Return what taker and maker pay per lot at a limit value, in atoms; the second is negative for a
+    rebate. A lot of a combo pays for all its legs, at their marks [NOVATE-4] [COMBO-6].
 
     Rounding   fees up, a rebate down; a rebate is never more than the taker pays in the same fill.
     """
+    if instrument.is_combo:
+        parts = [
+            (abs(ratio), compute_fees(state, taker, maker, leg, leg.mark_atoms))
+            for leg, ratio in instrument.parts
+        ]
+        return sum(lots * fees[0] for lots, fees in parts), sum(lots * fees[1] for lots, fees in parts)
     cap_atoms: int | None = None
     if not instrument.is_linear:
-        limit_atoms = price_ticks * instrument.tick_atoms
         cap_atoms = mul_ratio_ceil(limit_atoms, state.parameters["option_fee_cap_e6"])
 
     def charge(rate_e6: int) -> int:
@@ -42,10 +48,17 @@ def credit(state: State, total_atoms: int) -> None:
 
 
 def charge_fill(
-    state: State, taker: Account, maker: Account, instrument: Instrument, price_ticks: int, lots: int
+    state: State,
+    taker: Account,
+    maker: Account,
+    instrument: Instrument,
+    limit_atoms: int,
+    lots: int,
+    has_rebate: bool = True,
 ) -> None:
-    """Take both sides' fees for one fill [NOVATE-4]."""
-    taker_fee, maker_fee = compute_fees(state, taker, maker, instrument, price_ticks)
+    """Take both sides' fees for one fill at a limit value [NOVATE-4]; a block has no rebate [BLOCK-2]."""
+    taker_fee, maker_fee = compute_fees(state, taker, maker, instrument, limit_atoms)
+    maker_fee = maker_fee if has_rebate else max(0, maker_fee)
     state.pay(taker, -lots * taker_fee)
     state.pay(maker, -lots * maker_fee)
     credit(state, lots * (taker_fee + maker_fee))

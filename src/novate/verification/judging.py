@@ -6,7 +6,7 @@ The checks of a clause stand in its order, because the first code that applies i
 
 from collections import OrderedDict
 
-from novate.protocol.generated.codes import Code, InstrumentState, OrderFlag, Side, TimeInForce
+from novate.protocol.generated.codes import Code, OrderFlag, Side, TimeInForce
 from novate.protocol.generated.constants import (
     GROSS_LOTS_MAX,
     OPEN_ORDER_COUNT_MAX,
@@ -14,9 +14,12 @@ from novate.protocol.generated.constants import (
     PRICE_TICKS_MAX,
     VOLATILITY_BP_MAX,
 )
+from novate.verification.combos import is_open
+from novate.verification.key_limits import check_order as check_key_limits
+from novate.verification.key_records import SessionKey
 from novate.verification.order_prices import compute_band, compute_effective_ticks
 from novate.verification.order_records import Order, Terms
-from novate.verification.orders import drop_position, find_position
+from novate.verification.orders import close_records, count_missing_records, has_open, open_records
 from novate.verification.protection import compute_capacity
 from novate.verification.risk import (
     change_open,
@@ -48,13 +51,11 @@ def check_terms(state: State, terms: Terms, waits: bool = False) -> Instrument:
 
 def check_open(state: State, instrument: Instrument) -> None:
     """Check that an instrument is not expired, nor past its expiry [MATCH-1]."""
-    assert state.time_ns is not None
-    past = not instrument.is_perpetual and state.time_ns >= instrument.expiry_ns
-    require(instrument.state != InstrumentState.EXPIRED and not past, Code.INSTRUMENT_CLOSED)
+    require(is_open(state, instrument), Code.INSTRUMENT_CLOSED)
 
 
 def check_options(state: State, instrument: Instrument, terms: Terms, waits: bool) -> None:
-    """Check that an order's options fit each other, its time in force and its instrument [ORDER-1]."""
+    """Check that options fit each other, the time in force and the instrument [ORDER-1] [COMBO-4]."""
     flags, at_once = terms.flags, terms.time_in_force in AT_ONCE
     both = OrderFlag.CANCEL_MAKER | OrderFlag.CANCEL_BOTH
     require(flags & both != both, Code.ORDER_INVALID)
@@ -62,7 +63,8 @@ def check_options(state: State, instrument: Instrument, terms: Terms, waits: boo
         plain = terms.price_ticks == 0 and not flags & OrderFlag.VOLATILITY
         require(at_once and plain, Code.ORDER_INVALID)
     if flags & OrderFlag.VOLATILITY:
-        require(not instrument.is_linear and not terms.link, Code.ORDER_INVALID)
+        require(instrument.is_option and not terms.link, Code.ORDER_INVALID)
+    require(not (instrument.is_combo and (waits or flags & OrderFlag.REDUCE_ONLY)), Code.ORDER_INVALID)
     check_validity(state, terms)
     lasting = not waits and (terms.valid_until_ns or terms.link)
     require(not (at_once and (terms.display_lots or lasting)), Code.ORDER_INVALID)
@@ -90,25 +92,24 @@ def check_size_and_price(terms: Terms, replaces: bool = False) -> None:
         require(terms.price_ticks <= price_max, Code.PRICE_ABOVE_MAXIMUM)
 
 
-def judge(state: State, order: Order, replaced: Order | None = None) -> None:
+def judge(state: State, order: Order, replaced: Order | None = None, key: SessionKey | None = None) -> None:
     """Judge an order and set its effective price and size [MATCH-1] [MATCH-8].
 
-    `replaced` is the open order that it will take the place of: it is judged as if that were gone. Whatever
-    the judgement, the books and the margin sums are as before.
+    `replaced` is the open order that it will take the place of: it is judged as if that were gone. `key` is
+    the session key that sent it, if one did. Whatever the judgement, the books and the margin sums are as
+    before.
     """
     if replaced is None:
-        judge_alone(state, order)
+        judge_alone(state, order, key=key)
         return
-    instrument = replaced.instrument
-    position = order.account.holdings[instrument.underlying][instrument.number]
-    change_open(state, replaced, position, -replaced.lots)
+    change_open(state, replaced, -replaced.lots)
     try:
-        judge_alone(state, order, is_new=False)
+        judge_alone(state, order, is_new=False, key=key)
     finally:
-        change_open(state, replaced, position, replaced.lots)
+        change_open(state, replaced, replaced.lots)
 
 
-def judge_alone(state: State, order: Order, is_new: bool = True) -> None:
+def judge_alone(state: State, order: Order, is_new: bool = True, key: SessionKey | None = None) -> None:
     """Judge an order as if it replaced none; the limits on orders and tables are for new ones only."""
     check_mark(state, order.instrument)
     if is_new:
@@ -124,6 +125,8 @@ def judge_alone(state: State, order: Order, is_new: bool = True) -> None:
         require(find_crossing_level(order) is None, Code.POST_ONLY_WOULD_CROSS)
     if order.time_in_force == TimeInForce.FOK:
         require(sum_fillable(state, order) >= order.lots, Code.FILL_OR_KILL_UNFILLABLE)
+    if key is not None:
+        check_key_limits(state, order, key)
     check_margin(state, order)
 
 
@@ -143,12 +146,12 @@ def check_mark(state: State, instrument: Instrument) -> None:
 
 
 def check_room(state: State, order: Order) -> None:
-    """Check that account and venue have room for one more order and, if need be, position [MATCH-1]."""
+    """Check that account and venue have room for one more order, and positions if need be [MATCH-1]."""
     account, instrument = order.account, order.instrument
     require(account.open_order_count < OPEN_ORDER_COUNT_MAX, Code.OPEN_ORDER_LIMIT)
     require(len(state.orders) < state.limits["orders"], Code.TABLE_FULL)
-    known_record = instrument.number in account.holdings[instrument.underlying]
-    require(known_record or state.position_count < state.limits["positions"], Code.TABLE_FULL)
+    free_records = state.limits["positions"] - state.position_count
+    require(count_missing_records(account, instrument) <= free_records, Code.TABLE_FULL)
 
 
 def check_band(state: State, order: Order) -> None:
@@ -159,9 +162,10 @@ def check_band(state: State, order: Order) -> None:
 
 
 def check_gross(state: State, order: Order) -> None:
-    """Check the account's gross lots in the underlying [MARGIN-9]."""
+    """Check the account's gross lots in the underlying [MARGIN-9] [COMBO-4]."""
     portfolio = find_portfolio(state, order.account, order.instrument.underlying)
-    require(portfolio.gross_lots + order.lots <= GROSS_LOTS_MAX, Code.GROSS_LIMIT)
+    lots = order.lots * order.instrument.count_part_lots()
+    require(portfolio.gross_lots + lots <= GROSS_LOTS_MAX, Code.GROSS_LIMIT)
 
 
 def find_crossing_level(order: Order) -> OrderedDict[int, Order] | None:
@@ -186,8 +190,7 @@ def sum_fillable(state: State, taker: Order) -> int:
     A hidden slice counts unless it would queue behind an order of the taker's own account.
     """
     book, total = taker.instrument.books[1 - taker.side], 0
-    position = taker.account.holdings[taker.instrument.underlying].get(taker.instrument.number)
-    hidden_counts = taker.has(OrderFlag.CANCEL_MAKER) or position is None or not position.orders
+    hidden_counts = taker.has(OrderFlag.CANCEL_MAKER) or not has_open(taker.account, taker.instrument)
     for key in book.keys:
         if not crosses(taker, abs(key)):
             break
@@ -206,13 +209,13 @@ def sum_fillable(state: State, taker: Order) -> int:
 def check_margin(state: State, order: Order) -> None:
     """Check the initial margin with the order open at its full size [MARGIN-8] [MARGIN-12]."""
     account, instrument = order.account, order.instrument
-    position = find_position(state, account, instrument)
-    change_open(state, order, position, order.lots)
+    open_records(state, account, instrument)
+    change_open(state, order, order.lots)
     equity, _, initial = compute_summary(state, account)
-    change_open(state, order, position, -order.lots)
+    change_open(state, order, -order.lots)
     passes = equity >= initial
     if not passes and order.has(OrderFlag.REDUCE_ONLY):
         equity, _, initial = compute_summary(state, account)
         passes = compute_surplus_if_filled(state, order) >= equity - initial
-    drop_position(state, account, instrument)
+    close_records(state, account, instrument)
     require(passes, Code.INITIAL_MARGIN_INSUFFICIENT)

@@ -1,7 +1,7 @@
 """Oracle reports and marks as the replayer reads them.
 
-Verifies [INDEX-1] to [INDEX-3], [SURFACE-1] to [SURFACE-3], [MARK-1] to [MARK-5], [FUT-1], [FUT-2] and
-[GREEK-1].
+Verifies [INDEX-1] to [INDEX-3], [SURFACE-1] to [SURFACE-3], [MARK-1] to [MARK-5], [FUT-1], [FUT-2],
+[GREEK-1] and [COMBO-3].
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ from novate.verification.expiry import advance_averages
 from novate.verification.fees import find_rates
 from novate.verification.option_rows import Outlook, fill_series
 from novate.verification.risk import mul_ratio_ceil
-from novate.verification.state import Instrument, Market, Series, State, SurfaceReport, require
+from novate.verification.state import NO_MARK, Instrument, Market, Series, State, SurfaceReport, require
 
 Array = np.ndarray[Any, np.dtype[np.int64]]
 ONE_X48 = 1 << 48
@@ -166,7 +166,9 @@ def compute_outlook(state: State, market: Market, series: Series) -> Outlook:
 
 
 def mark_market(state: State, market: Market) -> None:
-    """Renew the marks, rows and fees of every open instrument of an underlying [MARK-1] [MARK-2] [MARK-3]."""
+    """Renew the marks, rows and fees of every open instrument of an underlying [MARK-1] [MARK-2] [MARK-3]
+    [COMBO-3].
+    """
     market.marks_version += 1
     if not market.has_index:
         return
@@ -182,6 +184,7 @@ def mark_market(state: State, market: Market) -> None:
                 instrument.forward_atoms = outlook.forward_atoms
             mark_futures(state, market, series, outlook)
             mark_options(state, market, series, outlook)
+    mark_combos(state, market)
 
 
 def compute_linear_row(moving_atoms: int) -> Array:
@@ -231,6 +234,18 @@ def mark_options(state: State, market: Market, series: Series, outlook: Outlook)
         set_mark(state, market, option, int(marks[number]), rows[number], basis)
 
 
+def mark_combos(state: State, market: Market) -> None:
+    """Renew the marks of an underlying's combos of which every leg has one, in ascending number [COMBO-3]."""
+    for combo in market.instruments:
+        if not combo.is_combo or any(leg.mark_atoms == NO_MARK for leg, _ in combo.parts):
+            continue
+        combo.delta_atoms = sum(ratio * leg.delta_atoms for leg, ratio in combo.parts)
+        combo.vega_atoms = sum(ratio * leg.vega_atoms for leg, ratio in combo.parts)
+        mark = sum(ratio * leg.mark_atoms for leg, ratio in combo.parts)
+        row: Array = sum((ratio * leg.row for leg, ratio in combo.parts), np.zeros(SCENARIO_COUNT, np.int64))
+        set_mark(state, market, combo, mark, row, (0, 0))
+
+
 def compute_delta(basis: tuple[int, int], shift_e6: int) -> int:
     """Return the change in value of a lot for a move of the whole forward, rounding down [GREEK-1]."""
     return (basis[1] - basis[0]) * E6 // (2 * shift_e6)
@@ -244,6 +259,8 @@ def set_mark(
     instrument.row = row
     instrument.basis = basis
     instrument.notional_atoms = -(-market.index_atoms // instrument.lots_per_unit)
-    taker_rate, _ = find_rates(state, 0, instrument)
-    instrument.taker_fee_atoms = mul_ratio_ceil(instrument.notional_atoms, taker_rate)
+    instrument.taker_fee_atoms = sum(
+        abs(ratio) * mul_ratio_ceil(part.notional_atoms, find_rates(state, 0, part)[0])
+        for part, ratio in instrument.parts
+    )
     state.dirty_instruments.add(instrument.number)

@@ -1,16 +1,16 @@
 """Matching and novation as the replayer reads them: one maker after the other, and two positions for a trade.
 
-Verifies [MATCH-3] to [MATCH-5], [MATCH-11], [ICEBERG-1] and [NOVATE-1] to [NOVATE-4].
+Verifies [MATCH-3] to [MATCH-5], [MATCH-11], [ICEBERG-1], [NOVATE-1] to [NOVATE-4] and [COMBO-6].
 """
 
-from novate.protocol.generated.codes import CancelReason, OrderFlag, TimeInForce
+from novate.protocol.generated.codes import CancelReason, EventKind, OrderFlag, TimeInForce
 from novate.verification import fees, protection
 from novate.verification.judging import find_crossing_level
 from novate.verification.order_records import Order
 from novate.verification.orders import (
     cancel_order,
+    close_records,
     complete,
-    drop_position,
     end,
     end_linked,
     find_position,
@@ -21,6 +21,7 @@ from novate.verification.orders import (
 )
 from novate.verification.risk import change_held, change_open
 from novate.verification.state import Account, Instrument, State
+from novate.verification.steps import Step
 
 
 def match(state: State, taker: Order) -> None:
@@ -35,7 +36,7 @@ def match(state: State, taker: Order) -> None:
     else:
         assert taker.time_in_force != TimeInForce.FOK, "Invariant [MATCH-10]: it fills completely."
         rest(state, taker)
-    drop_position(state, taker.account, taker.instrument)
+    close_records(state, taker.account, taker.instrument)
 
 
 def take_place(state: State, old: Order, new: Order) -> None:
@@ -88,13 +89,16 @@ def meet(state: State, taker: Order, maker: Order) -> None:
 def fill(state: State, taker: Order, maker: Order, lots: int) -> None:
     """Trade at the maker's price; what is left of an iceberg shows its next slice [MATCH-3] [ICEBERG-1]."""
     instrument, price_ticks = taker.instrument, maker.price_ticks
-    change_open(state, maker, find_position(state, maker.account, instrument), -lots)
+    change_open(state, maker, -lots)
     maker.lots -= lots
     maker.visible_lots -= lots
     taker.lots -= lots
-    for order in (taker, maker):
-        trade(state, order.account, instrument, order.direction, lots, maker.limit_atoms)
-    fees.charge_fill(state, taker.account, maker.account, instrument, price_ticks, lots)
+    if instrument.is_combo:
+        exchange_legs(state, taker, maker, lots)
+    else:
+        for order in (taker, maker):
+            trade(state, order.account, instrument, order.direction, lots, maker.limit_atoms)
+    fees.charge_fill(state, taker.account, maker.account, instrument, maker.limit_atoms, lots)
     instrument.last_ticks = price_ticks
     state.dirty_instruments.add(instrument.number)
     state.dirty_slots.add(maker.slot)
@@ -104,6 +108,31 @@ def fill(state: State, taker: Order, maker: Order, lots: int) -> None:
         maker.show_slice()
         leave_level(maker)
         join_level(state, maker)
+
+
+def exchange_legs(state: State, taker: Order, maker: Order, lots: int) -> None:
+    """Trade every leg of a combo at its mark; cash makes up for the price at which they met [COMBO-6]."""
+    combo = taker.instrument
+    for leg, ratio in combo.parts:
+        sign, leg_lots = 1 if ratio > 0 else -1, lots * abs(ratio)
+        for order in (taker, maker):
+            trade(state, order.account, leg, order.direction * sign, leg_lots, leg.mark_atoms)
+        state.steps.append(
+            Step(
+                EventKind.LEG,
+                taker.account.number,
+                maker.account.number,
+                order_id=taker.order_id,
+                instrument=leg.number,
+                side=taker.side if ratio > 0 else 1 - taker.side,
+                lots=leg_lots,
+                amount_atoms=leg.mark_atoms,
+                maker_order_id=maker.order_id,
+            )
+        )
+    legs_atoms = sum(ratio * leg.mark_atoms for leg, ratio in combo.parts)
+    for order in (taker, maker):
+        state.pay(order.account, -order.direction * lots * (maker.limit_atoms - legs_atoms))
 
 
 def trade(

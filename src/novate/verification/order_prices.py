@@ -19,17 +19,24 @@ E6_PER_BP = 100
 
 
 def compute_band(state: State, instrument: Instrument) -> tuple[int, int]:
-    """Return (least, most) limit value of a lot; the first may be negative [BAND-1]."""
-    name = "futures_band_e6" if instrument.is_linear else "option_band_e6"
-    width = mul_ratio_ceil(instrument.notional_atoms, state.parameters[name])
+    """Return (least, most) limit value of a lot; the first may be negative [BAND-1] [COMBO-4]."""
+    width = sum(abs(ratio) * compute_width(state, part) for part, ratio in instrument.parts)
     return instrument.mark_atoms - width, instrument.mark_atoms + width
 
 
+def compute_width(state: State, instrument: Instrument) -> int:
+    """Return how far from the mark a lot's limit value may be, rounding up; of no combo [BAND-1]."""
+    name = "futures_band_e6" if instrument.is_linear else "option_band_e6"
+    return mul_ratio_ceil(instrument.notional_atoms, state.parameters[name])
+
+
 def compute_effective_ticks(state: State, order: Order) -> int:
-    """Return an order's effective price in ticks [ORDER-2] [IV-1]."""
+    """Return an order's effective price in ticks [ORDER-2] [IV-1] [COMBO-4]."""
     if order.has(OrderFlag.MARKET):
         least, most = compute_band(state, order.instrument)
-        edge = most if order.side == Side.BUY else max(0, least)
+        if not order.instrument.is_combo:
+            least = max(0, least)
+        edge = most if order.side == Side.BUY else least
         return round_to_tick(edge, order)
     if order.has(OrderFlag.VOLATILITY):
         return round_to_tick(compute_value_at_volatility(state, order), order)
@@ -40,7 +47,7 @@ def round_to_tick(value_atoms: int, order: Order) -> int:
     """Return the value of a lot in ticks, down for a buy and up for a sell, on the ladder of prices."""
     tick_atoms = order.instrument.tick_atoms
     ticks = value_atoms // tick_atoms if order.side == Side.BUY else -(-value_atoms // tick_atoms)
-    return min(max(ticks, 1), PRICE_TICKS_MAX)
+    return min(max(ticks + order.instrument.zero_ticks, 1), PRICE_TICKS_MAX)
 
 
 @kernel

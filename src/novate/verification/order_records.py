@@ -72,9 +72,9 @@ class Order:
         self.set_price(terms.price_ticks)
 
     def set_price(self, price_ticks: int) -> None:
-        """Set the effective price, which for MARKET and VOLATILITY is found from the mark."""
+        """Set the effective price, which for MARKET and VOLATILITY is found from the mark [COMBO-2]."""
         self.price_ticks = price_ticks
-        self.limit_atoms = price_ticks * self.instrument.tick_atoms
+        self.limit_atoms = (price_ticks - self.instrument.zero_ticks) * self.instrument.tick_atoms
 
     def has(self, flag: OrderFlag) -> bool:
         """Whether the order has a flag of [ORDER-1]."""

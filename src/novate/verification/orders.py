@@ -1,8 +1,7 @@
 """How orders join and leave: position records, levels, slots, and what ends together with what.
 
 Everything that ends an order goes through `cancel_order` or `cancel_waiting`, so that its children never
-outlive it. Verifies [AUTH-2], [AUTH-3], [LIQ-10], [MATCH-9], [LINK-1], [LINK-2]
-and [NOVATE-5].
+outlive it. Verifies [MATCH-9], [LINK-1], [LINK-2] and [NOVATE-5].
 """
 
 from bisect import bisect_left, insort
@@ -10,45 +9,16 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import TypeVar
 
-from novate.protocol.command import Command
-from novate.protocol.generated.codes import CancelReason, Code, LiquidationStage, Side, TriggerReference
-from novate.protocol.generated.records import COMMAND_FIELDS
+from novate.protocol.generated.codes import CancelReason, Side, TriggerReference
 from novate.verification.order_records import Order, WaitingOrder
 from novate.verification.risk import change_open
-from novate.verification.state import Account, Instrument, Position, State, require
+from novate.verification.state import Account, Instrument, Position, State
 
 ALL = -1
-# Where each kind keeps its signed envelope.
-ENVELOPE = {
-    kind: (fields.index("nonce"), fields.index("expires_ns"))
-    for kind, fields in COMMAND_FIELDS.items()
-    if "nonce" in fields
-}
 Kind = TypeVar("Kind", Order, WaitingOrder, Order | WaitingOrder)
 
 
-def authenticate(state: State, command: Command) -> Account:
-    """Return the signing account, its nonce used up [AUTH-2] [AUTH-3]."""
-    number = state.account_numbers.get(command.signer, -1)
-    require(number >= 0, Code.ACCOUNT_NOT_FOUND)
-    account = state.accounts[number]
-    nonce_at, expires_at = ENVELOPE[command.kind]
-    assert state.time_ns is not None
-    require(command.values[expires_at] > state.time_ns, Code.SIGNATURE_EXPIRED)
-    require(command.values[nonce_at] > account.nonce, Code.NONCE_REPLAYED)
-    account.nonce = command.values[nonce_at]
-    state.dirty_accounts.add(number)
-    return account
-
-
-def admit(state: State, command: Command) -> Account:
-    """Return the signing account of a command that an account in liquidation may not give [LIQ-10]."""
-    account = authenticate(state, command)
-    require(account.stage == LiquidationStage.NONE, Code.IN_LIQUIDATION)
-    return account
-
-
-def compute_key(side: int, price_ticks: int) -> int:
+def compute_sort_key(side: int, price_ticks: int) -> int:
     """Return the sort key of a price: the best price of a side has the least key."""
     return -price_ticks if side == Side.BUY else price_ticks
 
@@ -63,23 +33,42 @@ def find_position(state: State, account: Account, instrument: Instrument) -> Pos
     return position
 
 
+def open_records(state: State, account: Account, instrument: Instrument) -> None:
+    """Open the position records that an order in an instrument needs, those of all legs for a combo."""
+    for part, _ in instrument.parts:
+        find_position(state, account, part)
+
+
+def close_records(state: State, account: Account, instrument: Instrument) -> None:
+    """Close those of these records in which nothing is held or open, legs in order [COMBO-6]."""
+    for part, _ in instrument.parts:
+        drop_position(state, account, part)
+
+
+def count_missing_records(account: Account, instrument: Instrument) -> int:
+    """Return how many of these records the account has not got [MATCH-1] [COMBO-4]."""
+    holdings = account.holdings[instrument.underlying]
+    return sum(part.number not in holdings for part, _ in instrument.parts)
+
+
 def drop_position(state: State, account: Account, instrument: Instrument) -> None:
     """Close the account's position record if it holds no lots and no open orders [NOVATE-5]."""
     holdings = account.holdings[instrument.underlying]
     position = holdings.get(instrument.number)
-    if position is not None and position.lots == 0 and not position.orders:
+    if position is not None and position.is_empty:
         del holdings[instrument.number]
         state.position_count -= 1
 
 
 def rest(state: State, order: Order) -> None:
     """Let an order join the end of its level with all its lots open, in a slot [MATCH-4] [MATCH-9]."""
-    position = find_position(state, order.account, order.instrument)
-    change_open(state, order, position, order.lots)
+    open_records(state, order.account, order.instrument)
+    change_open(state, order, order.lots)
     order.show_slice()
     order.slot = state.free_slots.take()
     join_level(state, order)
-    position.orders[order.order_id] = order
+    for orders in list_homes(order):
+        orders[order.order_id] = order
     order.account.open_order_count += 1
     state.orders[order.order_id] = order
     state.slots[order.slot] = order
@@ -91,7 +80,7 @@ def join_level(state: State, order: Order) -> None:
     level = book.levels.get(order.price_ticks)
     if level is None:
         level = book.levels[order.price_ticks] = OrderedDict()
-        insort(book.keys, compute_key(order.side, order.price_ticks))
+        insort(book.keys, compute_sort_key(order.side, order.price_ticks))
     level[order.order_id] = order
     order.priority = state.sequence
     state.dirty_slots.add(order.slot)
@@ -104,23 +93,32 @@ def leave_level(order: Order) -> None:
     del level[order.order_id]
     if not level:
         del book.levels[order.price_ticks]
-        del book.keys[bisect_left(book.keys, compute_key(order.side, order.price_ticks))]
+        del book.keys[bisect_left(book.keys, compute_sort_key(order.side, order.price_ticks))]
 
 
 def remove(state: State, order: Order) -> None:
     """Take an open order, with what lots are left, out of book, slot and margin sums [MATCH-9]."""
     account, instrument = order.account, order.instrument
-    position = account.holdings[instrument.underlying][instrument.number]
     if order.lots:
-        change_open(state, order, position, -order.lots)
+        change_open(state, order, -order.lots)
     leave_level(order)
-    del position.orders[order.order_id]
+    for orders in list_homes(order):
+        del orders[order.order_id]
     account.open_order_count -= 1
     del state.orders[order.order_id]
     del state.slots[order.slot]
     state.free_slots.give_back(order.slot)
     state.dirty_slots.add(order.slot)
-    drop_position(state, account, instrument)
+    close_records(state, account, instrument)
+
+
+def list_homes(order: Order) -> list[dict[int, Order]]:
+    """Return where the account's position records keep an open order: at every leg for a combo."""
+    holdings = order.account.holdings[order.instrument.underlying]
+    positions = [holdings[part.number] for part, _ in order.instrument.parts]
+    if order.instrument.is_combo:
+        return [position.combo_orders for position in positions]
+    return [position.orders for position in positions]
 
 
 def cancel_order(state: State, order: Order, reason: CancelReason) -> None:
@@ -220,13 +218,21 @@ def end_all(
 
 
 def list_open(account: Account) -> list[Order]:
-    """Return an account's open orders, in no particular order."""
-    return [
-        order
-        for holdings in account.holdings
-        for position in holdings.values()
-        for order in position.orders.values()
-    ]
+    """Return an account's open orders, each once, in no particular order."""
+    positions = [position for holdings in account.holdings for position in holdings.values()]
+    found = {order_id: order for position in positions for order_id, order in position.orders.items()}
+    for position in positions:
+        found |= position.combo_orders
+    return list(found.values())
+
+
+def has_open(account: Account, instrument: Instrument) -> bool:
+    """Whether an account has an open order in an instrument itself, quotes included [MATCH-10]."""
+    position = account.holdings[instrument.underlying].get(instrument.parts[0][0].number)
+    if position is None:
+        return False
+    orders = position.combo_orders if instrument.is_combo else position.orders
+    return any(order.instrument is instrument for order in orders.values())
 
 
 def sort_orders(orders: Iterable[Kind]) -> list[Kind]:

@@ -12,9 +12,11 @@ from novate.protocol.generated.constants import (
     QUOTE_COUNT_MAX,
 )
 from novate.verification.judging import check_open, judge_quote
+from novate.verification.key_limits import allows_quotes
+from novate.verification.keys import admit, authenticate, find_key
 from novate.verification.matching import match
 from novate.verification.order_records import Terms
-from novate.verification.orders import admit, authenticate, cancel_order
+from novate.verification.orders import cancel_order
 from novate.verification.protection import end_quotes, end_window, has_lawful_figures, list_quotes
 from novate.verification.risk import compute_summary
 from novate.verification.state import Account, Group, Instrument, Order, Rejected, State, require
@@ -44,7 +46,7 @@ def set_protection(state: State, command: Command) -> tuple[int, int]:
 
 
 def mass_quote(state: State, command: Command) -> tuple[int, int]:
-    """Apply MASS_QUOTE and return (account, 0) [QUOTE-1] [QUOTE-2] [QUOTE-3]."""
+    """Apply MASS_QUOTE and return (account, 0) [QUOTE-1] [QUOTE-2] [QUOTE-3] [KEY-5]."""
     account = admit(state, command)
     numbers = [item[0] for item in command.items]
     shaped = 1 <= len(numbers) <= QUOTE_COUNT_MAX
@@ -56,8 +58,13 @@ def mass_quote(state: State, command: Command) -> tuple[int, int]:
     assert state.time_ns is not None
     require(state.time_ns >= group.frozen_until_ns, Code.GROUP_FROZEN)
     end_window(state, account, group)
+    first_id, key = state.next_order_id, find_key(account, command.signer)
     for item in command.items:
         quote(state, account, group, item)
+    placed = state.next_order_id > first_id
+    if key is not None and placed and not allows_quotes(state, account, group.underlying, key):
+        end_quotes(state, account, group, CancelReason.KEY_LIMIT)
+        return account.number, 0
     equity, _, initial = compute_summary(state, account)
     if equity < initial:
         end_quotes(state, account, group, CancelReason.INITIAL_MARGIN)
@@ -118,7 +125,7 @@ def place_quote(
 def check_quote(state: State, group: Group, instrument: Instrument, new: SideQuote, crossed: bool) -> None:
     """Check what a quote says before it is judged as an order [QUOTE-2]."""
     check_open(state, instrument)
-    fits = not instrument.is_linear and instrument.underlying == group.underlying
+    fits = instrument.is_option and instrument.underlying == group.underlying
     require(fits, Code.ORDER_INVALID)
     require(new.lots >= 1, Code.SIZE_NOT_POSITIVE)
     require(new.lots <= ORDER_LOTS_MAX, Code.SIZE_ABOVE_MAXIMUM)

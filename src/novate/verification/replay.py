@@ -8,16 +8,13 @@ from typing import NamedTuple
 
 from novate.protocol.command import NO_ACCOUNT, Command
 from novate.protocol.generated.codes import Code, CommandKind, EventKind, InstrumentKind
-from novate.protocol.generated.constants import CASH_ATOMS_MAX, EXPIRY_AHEAD_NS_MAX, NS_PER_S, SCENARIO_COUNT
+from novate.protocol.generated.constants import EXPIRY_AHEAD_NS_MAX, NS_PER_S
 from novate.protocol.generated.records import SIGNED_BY
 from novate.protocol.genesis import Genesis
-from novate.protocol.instrument import InstrumentTerms, format_instrument_name
-from novate.verification import auction, marking, quotes, timers, trading, waiting
-from novate.verification.orders import admit
-from novate.verification.risk import compute_summary
+from novate.protocol.instrument import InstrumentTerms, format_combo_name, format_instrument_name
+from novate.verification import auction, blocks, cash, combos, keys, marking, quotes, timers, trading, waiting
 from novate.verification.state import (
     NO_SERIES,
-    Account,
     BrokenInvariant,
     Instrument,
     Market,
@@ -68,7 +65,7 @@ class Replayer:
             outcome = Outcome(Code.OK, account, order_id)
         except Rejected as refusal:
             is_account = command.kind == CommandKind.DEPOSIT or SIGNED_BY[command.kind] == "account"
-            number = state.account_numbers.get(command.signer, NO_ACCOUNT) if is_account else NO_ACCOUNT
+            number = state.account_numbers.get(command.holder, NO_ACCOUNT) if is_account else NO_ACCOUNT
             outcome = Outcome(refusal.code, number, 0)
         check_sums(state)
         return outcome
@@ -93,62 +90,16 @@ class Replayer:
             return READERS[kind](state, command)
         if kind == CommandKind.TICK:
             return tick(state)
+        if kind == CommandKind.LIST_COMBO:
+            authenticate_operator(state, command)
+            combo = combos.list_combo(state, command.items)
+            self.names.append(format_combo_name([(r, self.names[leg.number]) for leg, r in combo.parts]))
+            return -1, 0
         if kind == CommandKind.LIST_INSTRUMENT:
             self.names.append(list_instrument(state, command))
             return -1, 0
         assert kind == CommandKind.SEAL, "Invariant [CMD-4]: every kind of command is handled."
         return seal(state, command)
-
-
-def deposit(state: State, command: Command) -> tuple[int, int]:
-    """Apply DEPOSIT [CASH-1]."""
-    cursor, amount = command.values
-    require(amount >= 1, Code.AMOUNT_NOT_POSITIVE)
-    require(cursor == state.deposit_cursor + 1, Code.DEPOSIT_OUT_OF_ORDER)
-    require(state.deposited_atoms + amount < CASH_ATOMS_MAX, Code.BALANCE_LIMIT)
-    number = state.account_numbers.get(command.signer)
-    if number is None:
-        require(len(state.accounts) < state.limits["accounts"], Code.ACCOUNT_TABLE_FULL)
-        number = state.account_numbers[command.signer] = len(state.accounts)
-        state.accounts.append(Account(number, command.signer, len(state.markets), SCENARIO_COUNT))
-    state.pay(state.accounts[number], amount)
-    state.deposited_atoms += amount
-    state.deposit_cursor = cursor
-    return number, 0
-
-
-def withdraw(state: State, command: Command) -> tuple[int, int]:
-    """Apply WITHDRAW [CASH-2]."""
-    account = admit(state, command)
-    amount = command.values[0]
-    check_payable(state, account, amount, state.deposited_atoms - state.withdrawn_atoms)
-    state.pay(account, -amount)
-    state.withdrawn_atoms += amount
-    state.withdrawal_count += 1
-    state.withdrawals.append((account.address, amount))
-    return account.number, 0
-
-
-def insure(state: State, command: Command) -> tuple[int, int]:
-    """Apply INSURE [LIQ-9]; the money stays inside, so the vault sets no limit."""
-    account = admit(state, command)
-    amount = command.values[0]
-    check_payable(state, account, amount, account.cash_atoms)
-    state.pay(account, -amount)
-    state.insurance_atoms += amount
-    state.steps.append(Step(EventKind.FUND_PAID_IN, account.number, amount_atoms=amount))
-    return account.number, 0
-
-
-def check_payable(state: State, account: Account, amount: int, limit_atoms: int) -> None:
-    """Check that an account can do without an amount, of which at most `limit_atoms` may leave [CASH-2]."""
-    require(amount >= 1, Code.AMOUNT_NOT_POSITIVE)
-    require(amount <= min(account.cash_atoms, limit_atoms), Code.CASH_INSUFFICIENT)
-    for market, holdings in zip(state.markets, account.holdings, strict=True):
-        # A record exists only while lots are held or open, so gross lots are positive exactly then.
-        require(not holdings or not state.is_stale(market), Code.MARK_STALE)
-    equity, unrealised, initial = compute_summary(state, account)
-    require(equity - max(0, unrealised) - amount >= initial, Code.INITIAL_MARGIN_INSUFFICIENT)
 
 
 def authenticate_operator(state: State, command: Command) -> None:
@@ -266,8 +217,8 @@ def recount(state: State) -> None:
 
 
 READERS = {
-    CommandKind.DEPOSIT: deposit,
-    CommandKind.WITHDRAW: withdraw,
+    CommandKind.DEPOSIT: cash.deposit,
+    CommandKind.WITHDRAW: cash.withdraw,
     CommandKind.PLACE: trading.place,
     CommandKind.REPLACE: trading.replace,
     CommandKind.CANCEL: trading.cancel,
@@ -280,7 +231,12 @@ READERS = {
     CommandKind.SET_TIER: set_tier,
     CommandKind.BACKSTOP: auction.set_demand,
     CommandKind.SET_SLICE: set_slice,
-    CommandKind.INSURE: insure,
+    CommandKind.INSURE: cash.insure,
+    CommandKind.AUTHORIZE_KEY: keys.authorize_key,
+    CommandKind.REVOKE_KEY: keys.revoke_key,
+    CommandKind.CREATE_SUBACCOUNT: cash.create_subaccount,
+    CommandKind.TRANSFER: cash.transfer,
+    CommandKind.BLOCK_TRADE: blocks.trade_block,
     CommandKind.INDEX: marking.report_index,
     CommandKind.SURFACE: marking.report_surface,
 }

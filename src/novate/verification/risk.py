@@ -63,6 +63,9 @@ def recompute_portfolio(portfolio: Portfolio, positions: Iterable[Position], mar
         add_held(portfolio, position, position.lots, position.cost_atoms)
         for order in position.orders.values():
             add_order(portfolio, order, order.lots)
+        for order in position.combo_orders.values():
+            if order.instrument.parts[0][0] is position.instrument:  # Once, at its first leg.
+                add_order(portfolio, order, order.lots)
 
 
 def add_held(portfolio: Portfolio, position: Position, lots: int, cost_atoms: int) -> None:
@@ -94,7 +97,7 @@ def compute_effects(order: Order) -> Vector:
 
 
 def add_order(portfolio: Portfolio, order: Order, lots: int) -> None:
-    """Add open lots (negative: take them away) of an order to O, O0 and G [MARGIN-3] [MARGIN-6].
+    """Add open lots (negative: take them away) of an order to O, O0 and G [MARGIN-3] [MARGIN-6] [COMBO-5].
 
     A quote is only noted with its group, for [MARGIN-13].
     """
@@ -103,11 +106,11 @@ def add_order(portfolio: Portfolio, order: Order, lots: int) -> None:
         return
     portfolio.effects += lots * compute_effects(order)
     portfolio.fill_atoms += lots * min(0, compute_fill_atoms(order))
-    instrument = order.instrument
-    if instrument.series != NO_SERIES:
-        basis = portfolio.basis.setdefault(instrument.series, [0, 0, 0, 0])
-        basis[2] += lots * min(0, order.direction * instrument.basis[0])
-        basis[3] += lots * min(0, order.direction * instrument.basis[1])
+    for instrument, ratio in order.instrument.parts:
+        if instrument.series != NO_SERIES:
+            basis = portfolio.basis.setdefault(instrument.series, [0, 0, 0, 0])
+            basis[2] += lots * min(0, order.direction * ratio * instrument.basis[0])
+            basis[3] += lots * min(0, order.direction * ratio * instrument.basis[1])
 
 
 def add_quote(portfolio: Portfolio, order: Order, lots: int) -> None:
@@ -142,17 +145,24 @@ def add_contingency(portfolio: Portfolio, position: Position, sign: int) -> None
         portfolio.held_short_atoms += sign * max(0, -held) * notional
 
 
-def change_open(state: State, order: Order, position: Position, lots: int) -> None:
-    """Count `lots` more (negative: fewer) of an order as open in its account's sums."""
-    portfolio = find_portfolio(state, order.account, order.instrument.underlying)
-    add_contingency(portfolio, position, -1)
-    if order.group:
-        position.quoted += lots
-    elif order.direction > 0:
-        position.buys += lots
-    else:
-        position.sells += lots
-    add_contingency(portfolio, position, 1)
+def change_open(state: State, order: Order, lots: int) -> None:
+    """Count `lots` more (negative: fewer) of an order as open in its account's sums; an order in a combo
+    counts in every leg [COMBO-5].
+
+    The account must have position records in the instrument, or in the legs.
+    """
+    underlying = order.instrument.underlying
+    portfolio, holdings = find_portfolio(state, order.account, underlying), order.account.holdings[underlying]
+    for instrument, ratio in order.instrument.parts:
+        position = holdings[instrument.number]
+        add_contingency(portfolio, position, -1)
+        if order.group:
+            position.quoted += lots
+        elif order.direction * ratio > 0:
+            position.buys += lots * abs(ratio)
+        else:
+            position.sells += lots * abs(ratio)
+        add_contingency(portfolio, position, 1)
     add_order(portfolio, order, lots)
 
 
@@ -237,6 +247,17 @@ def compute_initial(state: State, account: Account, underlying: int, taken: Port
     if market.confidence_e6 < rates["confidence_threshold_e6"]:
         total += mul_ratio_ceil(worst_atoms, rates["confidence_rate_e6"])
     return total + (compute_taken_contingencies(state, market, taken) if taken is not None else 0)
+
+
+def compute_worst_atoms(state: State, account: Account, underlying: int) -> int:
+    """Return W, the most that could be held of every instrument, times its notional [MARGIN-7]
+    [MARGIN-13].
+    """
+    portfolio = find_portfolio(state, account, underlying)
+    return portfolio.worst_atoms + sum(
+        compute_group(account.groups[number], quotes.values()).worst_atoms
+        for number, quotes in portfolio.quotes.items()
+    )
 
 
 def compute_taken_contingencies(state: State, market: Market, taken: Portfolio) -> int:

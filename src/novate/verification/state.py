@@ -5,20 +5,20 @@ positions, a position has open orders - and shares no layout with the engine. Su
 are kept per portfolio, one account in one underlying, and rebuilt when that underlying's marks change.
 """
 
-from collections import OrderedDict
-from typing import Any
-
 import numpy as np
 
-from novate.protocol.generated.codes import Code, InstrumentKind, InstrumentState, LiquidationStage
+from novate.protocol.generated.codes import Code, LiquidationStage
 from novate.protocol.genesis import Genesis, Underlying
+from novate.verification.instruments import NO_MARK as NO_MARK
+from novate.verification.instruments import Book as Book
+from novate.verification.instruments import Instrument as Instrument
+from novate.verification.instruments import Vector as Vector
+from novate.verification.key_records import SessionKey
 from novate.verification.order_records import Order as Order
 from novate.verification.order_records import SlotStack, WaitingOrder
 from novate.verification.steps import Step
 
-Vector = np.ndarray[Any, np.dtype[np.int64]]
 NO_SERIES = -1
-NO_MARK = -1
 NO_DEMAND = -1
 
 
@@ -35,12 +35,13 @@ class BrokenInvariant(Exception):
 
 
 class Position:
-    """One position record [NOVATE-5]: lots held, their entry value, and the account's open orders in it.
+    """One position record [NOVATE-5]: lots held, their entry value, and the account's open orders in it and
+    in combos of it.
 
-    Open lots of quotes are in `quoted`, not in `buys` and `sells` [QUOTE-4].
+    Open lots of quotes are in `quoted`, not in `buys` and `sells` [QUOTE-4]; those of combos are [COMBO-5].
     """
 
-    __slots__ = ("buys", "cost_atoms", "instrument", "lots", "orders", "quoted", "sells")
+    __slots__ = ("buys", "combo_orders", "cost_atoms", "instrument", "lots", "orders", "quoted", "sells")
 
     def __init__(self, instrument: "Instrument") -> None:
         self.instrument = instrument
@@ -50,6 +51,12 @@ class Position:
         self.sells = 0
         self.quoted = 0
         self.orders: dict[int, Order] = {}
+        self.combo_orders: dict[int, Order] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is held or open any more, so that the record goes."""
+        return self.lots == 0 and not self.orders and not self.combo_orders
 
 
 class Portfolio:
@@ -130,8 +137,8 @@ class Group:
 
 
 class Account:
-    """One owner: cash, nonce, fee tier, timers, stage of liquidation, quote groups, waiting orders, and per
-    underlying position records and margin sums.
+    """One account: cash, nonce, session keys, fee tier, timers, stage of liquidation, quote groups, waiting
+    orders, and per underlying position records and margin sums.
     """
 
     __slots__ = (
@@ -142,12 +149,16 @@ class Account:
         "demand_e6",
         "groups",
         "holdings",
+        "keys",
         "nonce",
         "number",
         "open_order_count",
+        "owner",
         "portfolios",
+        "retired_nonce",
         "stage",
         "stage_ticks",
+        "subaccount",
         "tier",
         "waiting",
         "warned",
@@ -159,6 +170,10 @@ class Account:
         self.cash_atoms = 0
         self.nonce = 0
         self.tier = 0
+        self.owner: Account | None = None  # Of a sub-account, whose number under it is `subaccount` [SUB-1].
+        self.subaccount = 0
+        self.keys: dict[bytes, SessionKey] = {}  # The active ones, by address [KEY-3].
+        self.retired_nonce = 0
         self.groups: dict[int, Group] = {}
         self.open_order_count = 0
         self.dead_man_ns = self.cancel_on_disconnect = 0  # [TIMER-1]
@@ -168,81 +183,6 @@ class Account:
         self.waiting: dict[int, WaitingOrder] = {}
         self.holdings: list[dict[int, Position]] = [{} for _ in range(underlying_count)]
         self.portfolios = [Portfolio(scenario_count) for _ in range(underlying_count)]
-
-
-class Book:
-    """One side of one instrument: levels that keep the order of joining, and sorted prices.
-
-    `keys` is ascending and holds the price of a sell or the negated price of a buy, the best first.
-    """
-
-    __slots__ = ("keys", "levels")
-
-    def __init__(self) -> None:
-        self.keys: list[int] = []
-        self.levels: dict[int, OrderedDict[int, Order]] = {}
-
-
-class Instrument:
-    """One listed contract, its books, and what the last mark update said about one lot of it."""
-
-    __slots__ = (
-        "accrual",
-        "basis",
-        "books",
-        "delta_atoms",
-        "expiry_ns",
-        "forward_atoms",
-        "funded_ns",
-        "kind",
-        "last_ticks",
-        "lots_per_unit",
-        "mark_atoms",
-        "notional_atoms",
-        "number",
-        "rate_e9",
-        "row",
-        "series",
-        "settlement_atoms",
-        "state",
-        "strike_atoms",
-        "taker_fee_atoms",
-        "tick_atoms",
-        "underlying",
-        "vega_atoms",
-    )
-
-    def __init__(
-        self, number: int, underlying: int, kind: int, strike_atoms: int, expiry_ns: int, series: int
-    ) -> None:
-        self.number = number
-        self.underlying = underlying
-        self.kind = kind
-        self.strike_atoms = strike_atoms
-        self.expiry_ns = expiry_ns
-        self.series = series
-        self.lots_per_unit = self.tick_atoms = 1
-        self.state = int(InstrumentState.OPEN)
-        self.settlement_atoms = 0
-        self.mark_atoms = NO_MARK
-        self.forward_atoms = 0
-        self.notional_atoms = self.taker_fee_atoms = 0
-        self.delta_atoms = self.vega_atoms = 0
-        self.last_ticks = 0
-        self.rate_e9 = self.accrual = self.funded_ns = 0  # Funding of a perpetual [FUND-2].
-        self.row: Vector = np.zeros(0, np.int64)
-        self.basis: tuple[int, int] = (0, 0)
-        self.books = (Book(), Book())
-
-    @property
-    def is_perpetual(self) -> bool:
-        """Whether it is a perpetual, which has no expiry and no series."""
-        return self.kind == InstrumentKind.PERPETUAL
-
-    @property
-    def is_linear(self) -> bool:
-        """Whether it is a perpetual or a future; if not it is an option."""
-        return self.kind in (InstrumentKind.PERPETUAL, InstrumentKind.FUTURE)
 
 
 class SurfaceReport:
@@ -344,6 +284,7 @@ class State:
         self.markets = [Market(figures) for figures in genesis.underlyings]
         self.instruments: list[Instrument] = []
         self.listed: set[tuple[int, int, int, int]] = set()
+        self.listed_combos: set[tuple[tuple[int, ...], ...]] = set()  # (instrument, ratio) of their legs
         self.series: list[Series] = []
         self.series_numbers: dict[tuple[int, int], int] = {}
         self.orders: dict[int, Order] = {}
@@ -354,7 +295,7 @@ class State:
         self.free_waiting_slots = SlotStack()
         self.ready: set[int] = set()  # ids of the waiting orders of [TRIG-5]
         self.endings: list[tuple[int, int]] = []  # (order id, reason) in the present command, in order
-        self.steps: list[Step] = []  # of liquidations in the present command, in order
+        self.steps: list[Step] = []  # in the present command, in order
         self.position_count = 0
         # House figures of [STATE-6].
         self.batch = self.deposit_cursor = self.deposited_atoms = self.withdrawn_atoms = 0

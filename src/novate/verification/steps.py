@@ -1,4 +1,4 @@
-"""The steps of a liquidation with their figures, as the law's events tell them [LIQ-1]."""
+"""What a command did beyond orders, as the law's events tell it: liquidations, keys, transfers, legs."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from novate.protocol.generated.codes import EventKind
 
 
 class Step(NamedTuple):
-    """One event of docs/law/liquidation.md; fields that its clause does not name are 0 [CMD-3]."""
+    """One event of a kind from LIQUIDATION_STARTED on; fields that its clause does not name are 0 [CMD-3]."""
 
     kind: EventKind
     account: int = 0
@@ -18,3 +18,4 @@ class Step(NamedTuple):
     lots: int = 0
     amount_atoms: int = 0
     maker_amount_atoms: int = 0
+    maker_order_id: int = 0

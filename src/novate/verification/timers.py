@@ -6,7 +6,8 @@ Verifies [GTD-1], [TIMER-1] and [TIMER-2].
 from novate.protocol.command import Command
 from novate.protocol.generated.codes import CancelReason, Code
 from novate.protocol.generated.constants import NS_PER_DAY, NS_PER_S
-from novate.verification.orders import authenticate, cancel_listed, end_all
+from novate.verification.keys import authenticate
+from novate.verification.orders import cancel_listed, end_all
 from novate.verification.state import State, require
 
 

@@ -7,9 +7,10 @@ from novate.protocol.command import Command
 from novate.protocol.generated.codes import CancelReason, Code
 from novate.protocol.generated.constants import GROUP_COUNT
 from novate.verification.judging import check_open, check_size_and_price, check_terms, judge
+from novate.verification.keys import admit, authenticate, find_key
 from novate.verification.matching import match, take_place
 from novate.verification.order_records import Order, Terms, WaitingOrder
-from novate.verification.orders import ALL, admit, authenticate, cancel_order, cancel_waiting, end_all
+from novate.verification.orders import ALL, cancel_order, cancel_waiting, end_all
 from novate.verification.risk import change_open
 from novate.verification.state import Account, Rejected, State, require
 
@@ -20,7 +21,7 @@ def place(state: State, command: Command) -> tuple[int, int]:
     terms = Terms(*command.values[: len(Terms._fields)])
     instrument = check_terms(state, terms)
     order = Order(state.next_order_id, account, instrument, terms)
-    judge(state, order)
+    judge(state, order, key=find_key(account, command.signer))
     state.next_order_id += 1
     match(state, order)
     return account.number, order.order_id
@@ -50,15 +51,14 @@ def replace(state: State, command: Command) -> tuple[int, int]:
         reduce(state, old, lots)
     else:
         new = Order(order_id, account, old.instrument, terms)
-        judge(state, new, old)
+        judge(state, new, old, find_key(account, command.signer))
         take_place(state, old, new)
     return account.number, order_id
 
 
 def reduce(state: State, order: Order, lots: int) -> None:
     """Leave an open order with fewer lots, or as many, in its place [MATCH-8] [ICEBERG-1]."""
-    position = order.account.holdings[order.instrument.underlying][order.instrument.number]
-    change_open(state, order, position, lots - order.lots)
+    change_open(state, order, lots - order.lots)
     order.lots = lots
     order.visible_lots = min(order.visible_lots, lots)
     state.dirty_slots.add(order.slot)

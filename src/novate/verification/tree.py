@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from novate.protocol.command import NO_ACCOUNT
 from novate.protocol.generated.poseidon2_constants import P
 from novate.protocol.merkle import SparseTree
 from novate.protocol.poseidon2 import hash_elements
 from novate.protocol.poseidon2_kernel import compress_batch, hash_elements_batch, join_limbs, split_limbs
+from novate.verification.key_records import SessionKey
 from novate.verification.order_records import Order, WaitingOrder
 from novate.verification.state import Account, Group, Instrument, State
 
@@ -57,12 +59,17 @@ def list_account_elements(account: Account) -> list[int]:
         account.stage_ticks,
         account.warned,
         account.demand_e6,
+        account.owner.number if account.owner else NO_ACCOUNT,
+        account.subaccount,
+        account.retired_nonce,
         len(held),
     ]
     for row in held:
         elements.extend(row)
     for number in sorted(account.groups):
         elements.extend(list_group_elements(account.groups[number]))
+    for key in sorted(account.keys.values(), key=lambda key: key.place):
+        elements.extend(list_key_elements(key))
     return elements
 
 
@@ -82,6 +89,12 @@ def list_group_elements(group: Group) -> tuple[int, ...]:
         group.vega_atoms,
         group.frozen_until_ns,
     )
+
+
+def list_key_elements(key: SessionKey) -> tuple[int, ...]:
+    """Return what an account's leaf says of one active session key [STATE-2]."""
+    address = int.from_bytes(key.address, "big")
+    return (key.place, address, *key.figures, key.nonce, key.window_start_ns, key.window_count)
 
 
 def list_order_elements(order: Order) -> tuple[int, ...]:
@@ -131,7 +144,8 @@ def list_waiting_elements(order: WaitingOrder) -> tuple[int, ...]:
 
 
 def list_instrument_elements(instrument: Instrument) -> tuple[int, ...]:
-    """Return the elements of an instrument's leaf [STATE-4]."""
+    """Return the elements of an instrument's leaf, the legs of a combo at its end [STATE-4] [COMBO-8]."""
+    legs = [(leg.number, ratio) for leg, ratio in instrument.parts] if instrument.is_combo else []
     return (
         instrument.underlying,
         instrument.kind,
@@ -145,6 +159,7 @@ def list_instrument_elements(instrument: Instrument) -> tuple[int, ...]:
         instrument.rate_e9,
         instrument.accrual,
         instrument.funded_ns,
+        *(element for leg in legs for element in leg),
     )
 
 
@@ -232,8 +247,10 @@ class StateTree:
 
     def _update_instruments(self, state: State) -> None:
         numbers = sorted(state.dirty_instruments)
-        rows = [list_instrument_elements(state.instruments[number]) for number in numbers]
-        write_leaves(self.instruments, INSTRUMENT_DOMAIN, numbers, rows)
+        rows = {number: list_instrument_elements(state.instruments[number]) for number in numbers}
+        for width in sorted({len(row) for row in rows.values()}):  # Equal lengths are hashed together.
+            alike = [number for number in numbers if len(rows[number]) == width]
+            write_leaves(self.instruments, INSTRUMENT_DOMAIN, alike, [rows[number] for number in alike])
         state.dirty_instruments.clear()
 
 

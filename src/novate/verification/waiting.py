@@ -9,10 +9,10 @@ from novate.protocol.command import Command
 from novate.protocol.generated.codes import CancelReason, Code, TriggerCondition, TriggerReference
 from novate.protocol.generated.constants import TRIGGER_COUNT_MAX
 from novate.verification.judging import check_open, check_terms, check_validity, judge
+from novate.verification.keys import admit
 from novate.verification.matching import match
 from novate.verification.order_records import Order, Terms, WaitingOrder
 from novate.verification.orders import (
-    admit,
     cancel_listed,
     end,
     end_linked,
