@@ -25,7 +25,7 @@ def place_trigger(model: Model, command: Command) -> tuple[int, int]:
     require(len(model.waiting) < model.limits["triggers"], "TRIGGER_TABLE_FULL")
     require(len(account.waiting) < LIMITS["TRIGGER_COUNT_MAX"], "TRIGGER_TABLE_FULL")
     house, terms = model.house, {name: command[name] for name in Waiting.__slots__ if name in command}
-    waiting = Waiting(order_id=house.next_order_id, account=number, **terms)
+    waiting = Waiting(**(terms | {"order_id": house.next_order_id, "account": number}))
     if waiting.trail_atoms and not waiting.parent_id:
         price = reference_price(model, waiting)
         if price is None:
