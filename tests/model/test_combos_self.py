@@ -155,8 +155,8 @@ def test_a_combos_band_adds_those_of_its_legs_and_may_lie_below_zero() -> None:
     assert "PRICE_OUTSIDE_BAND" == code(desk.place(MAKER, NEXT, BUY, 1, ZERO + 3_201))
 
 
-def test_what_no_combo_does_is_said() -> None:
-    """It does not only reduce, wait, have a volatility or a quote; its records and gross lots are its legs'."""
+def test_what_no_combo_does_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not only reduce, wait, have a volatility or a quote; its records and lots are its legs'."""
     desk = Desk()
     list_combo(desk, *COVERED)
     for flag in ("REDUCE_ONLY", "VOLATILITY"):
@@ -187,15 +187,7 @@ def test_a_combo_ends_before_the_series_of_its_first_leg() -> None:
     desk.now = desk.expiry_ns
     desk.index(SPOT)
     events = desk.send("TICK", "")
-    assert [
-        (first, "INSTRUMENT_EXPIRED", 1),
-        (second, "INSTRUMENT_EXPIRED", 1),
-        (other,)
-        + (
-            "INSTRUMENT_EXPIRED",
-            1,
-        ),
-    ] == ended(events)
+    assert [(number, "INSTRUMENT_EXPIRED", 1) for number in (first, second, other)] == ended(events)
     assert [(NEXT, 0), (OPTION, SPOT), (DATED, SPOT)] == found(
         events, "EXPIRED", "instrument", "amount_atoms"
     )
@@ -263,7 +255,7 @@ def test_a_combos_order_counts_as_the_worst_way_it_can_fill(seed: int) -> None:
 
 def _worst(model: Model, account: Account) -> int:
     """Fill every order with 0 .. lots: legs at their marks, the rest in cash; revalue in every scenario."""
-    combo, worst = model.instruments[NEXT], 0
+    combo = model.instruments[NEXT]
     orders = list(account.orders.values())
     outcomes = []
     for fills in itertools.product(*(range(order.lots + 1) for order in orders)):
@@ -279,5 +271,4 @@ def _worst(model: Model, account: Account) -> int:
         for s in range(33):
             moves = [(*model.instruments[number].rows, 0)[s] for number in held]
             outcomes.append(cash + sum(n * move for n, move in zip(held.values(), moves, strict=True)))
-    worst = min(outcomes)
-    return worst
+    return min(outcomes)

@@ -25,7 +25,7 @@ ORDER |= {"valid_until_ns": 0, "label": 0, "link": 0}
 
 
 class KeyDesk(Desk):
-    """A desk on which keys are authorized and used; every account's number is in the order of MAKER, TAKER."""
+    """A desk on which keys are authorized and used; the maker's number is 0, the taker's 1."""
 
     def allow(self, key: str = KEY, who: str = MAKER, **figures: int) -> list[Event]:
         lasting = {"scope": ALL, "key_expires_ns": self.now + 1000 * SECOND}
@@ -77,7 +77,7 @@ def test_a_key_signs_what_its_scope_says_with_a_nonce_of_its_own() -> None:
 
 
 def test_a_key_must_make_sense_and_finds_the_lowest_free_place() -> None:
-    """Figures at the ends of their ranges; eight keys; a new one fills the gap, a known one keeps its place."""
+    """Figures at the ends of their ranges; eight keys; a new one fills the gap, a known one stays."""
     desk = KeyDesk()
     wrong = ({"scope": 0}, {"scope": 32}, {"key_expires_ns": desk.now}, {"max_notional_atoms": -1})
     wrong += ({"max_delta_atoms": (1 << 60) + 1}, {"max_vega_atoms": -1}, {"rate_per_minute": 10**6 + 1})
@@ -111,7 +111,7 @@ def test_what_a_revoked_key_signed_is_never_good_again() -> None:
 
 
 def test_a_key_has_so_many_commands_a_minute() -> None:
-    """Two pass, refused or not; the third uses its nonce up in vain; sixty seconds after the first all is new."""
+    """Two pass, refused or not; the third uses its nonce up in vain; after sixty seconds all is new."""
     desk = KeyDesk()
     desk.allow(rate_per_minute=2)
     assert "ORDER_NOT_FOUND" == code(desk.use("CANCEL", order_id=9))
