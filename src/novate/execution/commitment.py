@@ -1,14 +1,14 @@
 """The state tree as the engine keeps it: only what changed since the last batch is hashed again.
 
 `collect` copies what changed, so that the writer may go on; `compute` hashes the copy and may run in another
-thread. Implements [STATE-1] to [STATE-8].
+thread. Implements [STATE-1] to [STATE-8] and [COMBO-8].
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from novate.execution.engine import Engine
+from novate.execution.engine import Engine, join_address
 from novate.execution.tables import NONE
 from novate.protocol.merkle import SparseTree
 from novate.protocol.oracle import SURFACE
@@ -33,6 +33,9 @@ ACCOUNT_FIELDS = (
     "liquidation_count",
     "warned",
     "demand_e6",
+    "owner",
+    "subaccount",
+    "retired_nonce",
 )
 GROUP_FIELDS = (
     "underlying",
@@ -46,6 +49,17 @@ GROUP_FIELDS = (
     "filled_delta_atoms",
     "filled_vega_atoms",
     "frozen_until_ns",
+)
+KEY_FIELDS = (
+    "scope",
+    "key_expires_ns",
+    "max_notional_atoms",
+    "max_delta_atoms",
+    "max_vega_atoms",
+    "rate_per_minute",
+    "nonce",
+    "window_start_ns",
+    "window_count",
 )
 ORDER_FIELDS = (
     "order_id",
@@ -126,6 +140,8 @@ class Changes(NamedTuple):
     waiting_elements: Array
     instruments: list[int]
     instrument_elements: Array
+    combos: list[int]
+    combo_elements: list[list[int]]
     oracle_elements: list[int]
     house_elements: list[int]
 
@@ -160,10 +176,12 @@ class StateCommitment:
         orders = world.orders[: int(house["order_high"])]
         waiting = world.waiting[: int(house["waiting_high"])]
         instruments = world.instruments[: int(house["instrument_count"])]
+        with_legs = world.legs[: len(instruments), 0, 0] != NONE
         tables = (accounts, orders, waiting, instruments)
         chosen = [np.flatnonzero((table["dirty"] != 0) | everything) for table in tables]
         for table, places in zip(tables, chosen, strict=True):
             table["dirty"][places] = 0
+        plain, combos = chosen[3][~with_legs[chosen[3]]], chosen[3][with_legs[chosen[3]]]
         return Changes(
             chosen[0].tolist(),
             [self.list_account(int(i)) for i in chosen[0]],
@@ -171,8 +189,10 @@ class StateCommitment:
             stack_fields(orders[chosen[1]], ORDER_FIELDS),
             chosen[2].tolist(),
             stack_fields(waiting[chosen[2]], WAITING_FIELDS),
-            chosen[3].tolist(),
-            stack_fields(instruments[chosen[3]], INSTRUMENT_FIELDS),
+            plain.tolist(),
+            stack_fields(instruments[plain], INSTRUMENT_FIELDS),
+            combos.tolist(),
+            [self.list_combo(int(i)) for i in combos],
             self.list_oracle(),
             [int(house[name]) for name in HOUSE_FIELDS] + world.markets["slice_notional_atoms"].tolist(),
         )
@@ -194,7 +214,17 @@ class StateCommitment:
         for place, group in enumerate(world.groups[number]):
             if group["underlying"] != NONE:
                 elements += [place + 1, *(int(group[name]) for name in GROUP_FIELDS)]
+        for place in np.flatnonzero(world.keys[number]["scope"]).tolist():
+            key = world.keys[number, place]
+            address = int.from_bytes(join_address(key), "big")
+            elements += [place + 1, address, *(int(key[name]) for name in KEY_FIELDS)]
         return elements
+
+    def list_combo(self, number: int) -> list[int]:
+        """Return the elements of a combo's leaf, which end with its legs. [STATE-4] [COMBO-8]"""
+        record = self.engine.world.instruments[number]
+        elements = [int(record[name]) for name in INSTRUMENT_FIELDS]
+        return elements + [part for leg in self.engine.world.legs[number].tolist() for part in leg if leg[1]]
 
     def list_oracle(self) -> list[int]:
         """Return the elements of the oracle leaf. [STATE-5]"""
@@ -211,6 +241,7 @@ class StateCommitment:
         self.waiting.update_limbs(changes.waiting, hash_slots(DOMAIN_WAITING, changes.waiting_elements))
         instrument_leaves = hash_rows(DOMAIN_INSTRUMENT, changes.instrument_elements)
         self.instruments.update_limbs(changes.instruments, instrument_leaves)
+        self.instruments.update_limbs(changes.combos, hash_lists(DOMAIN_INSTRUMENT, changes.combo_elements))
         parts = [
             self.accounts.root,
             self.orders.root,

@@ -1,33 +1,40 @@
 """Every check of an order, in the order that the law lists them; only the order itself is ever changed.
 
-Implements [AUTH-2], [AUTH-3] and the checks of [MATCH-1], [MATCH-2], [MATCH-10] and [ORDER-1] to [ORDER-4].
+Implements the checks of [MATCH-1], [MATCH-2], [MATCH-10] and [ORDER-1] to [ORDER-4].
 """
 
 from typing import Any
 
-from novate.execution.effective_price import compute_band_atoms, set_effective_price
+from novate.execution.effective_price import set_effective_price
+from novate.execution.key_limits import verify_order_limits
 from novate.execution.ledger import (
     compute_account_initial,
     compute_equity,
-    compute_initial_with_draft,
     compute_surplus_if_filled,
     find_position,
     get_direction,
 )
 from novate.execution.order_book import find_level, find_next_tick
+from novate.execution.order_positions import (
+    compute_initial_if_open,
+    count_missing_positions,
+    count_position_lots,
+    is_combo,
+)
 from novate.execution.protection import compute_capacity
-from novate.execution.tables import NONE, World
+from novate.execution.tables import NONE, Array, World
 from novate.kernel import kernel_inner
+from novate.protocol.combos import compute_limit_atoms
 from novate.protocol.generated.codes import (
     Code,
     InstrumentKind,
     InstrumentState,
-    LiquidationStage,
     OrderFlag,
     Side,
     TimeInForce,
 )
 from novate.protocol.generated.constants import (
+    COMBO_LEG_COUNT_MAX,
     GROSS_LOTS_MAX,
     NO_MARK_ATOMS,
     OPEN_ORDER_COUNT_MAX,
@@ -35,7 +42,7 @@ from novate.protocol.generated.constants import (
     PRICE_TICKS_MAX,
     VOLATILITY_BP_MAX,
 )
-from novate.protocol.novation import is_linear
+from novate.protocol.novation import is_option
 from novate.protocol.oracle import is_stale
 
 Record = Any
@@ -50,27 +57,13 @@ DISPLAY_SHARE_MAX = 10  # An order shows at least a tenth of itself.
 
 
 @kernel_inner
-def verify_account(w: World, command: Record) -> Code:
-    """Check who speaks, and use up the nonce if the command is authentic. [AUTH-2] [AUTH-3]"""
-    if command["account"] == NONE:
-        return Code.ACCOUNT_NOT_FOUND
-    if command["expires_ns"] <= command["time_ns"]:
-        return Code.SIGNATURE_EXPIRED
-    account = w.accounts[command["account"]]
-    if command["nonce"] <= account["nonce"]:
-        return Code.NONCE_REPLAYED
-    account["nonce"] = command["nonce"]
-    account["dirty"] = 1
-    return Code.OK
-
-
-@kernel_inner
-def verify_trader(w: World, command: Record) -> Code:
-    """Check who speaks, and that the account is not in liquidation. [AUTH-2] [LIQ-10]"""
-    code = verify_account(w, command)
-    if code == Code.OK and w.accounts[command["account"]]["liquidation_stage"] != LiquidationStage.NONE:
-        code = Code.IN_LIQUIDATION
-    return code
+def is_ascending(command: Record, items: Array, least: int, most: int) -> bool:
+    """Whether a command has so many items, in strictly ascending instrument. [QUOTE-1] [BLOCK-1]"""
+    first, count = command["first_item"], command["item_count"]
+    lawful = count >= least and count <= most
+    for i in range(first + 1, first + count):
+        lawful = lawful and items[i]["instrument"] > items[i - 1]["instrument"]
+    return bool(lawful)
 
 
 @kernel_inner
@@ -139,7 +132,7 @@ def verify_price(order: Record) -> Code:
 @kernel_inner
 def verify_options(w: World, order: Record, time_ns: int, waits: int) -> Code:
     """Check that flags, time in force and instrument fit each other; `waits` is 1 for an order that waits and
-    so may be linked and end whatever its time in force. [ORDER-1]
+    so may be linked and end whatever its time in force. [ORDER-1] [COMBO-4]
     """
     flags = order["flags"]
     immediate = order["time_in_force"] == TimeInForce.IOC or order["time_in_force"] == TimeInForce.FOK
@@ -156,8 +149,10 @@ def verify_options(w: World, order: Record, time_ns: int, waits: int) -> Code:
             if not immediate or order["price_ticks"] != 0 or flags & VOLATILITY != 0:
                 return Code.ORDER_INVALID
         if flags & VOLATILITY != 0:
-            if order["link"] != 0 or is_linear(w.instruments[order["instrument"]]["kind"]):
+            if order["link"] != 0 or not is_option(w.instruments[order["instrument"]]["kind"]):
                 return Code.ORDER_INVALID
+    if (waits != 0 or flags & REDUCE_ONLY != 0) and is_combo(w, order["instrument"]):
+        return Code.ORDER_INVALID
     return Code.OK
 
 
@@ -194,31 +189,35 @@ def verify_mark(w: World, number: int, time_ns: int) -> Code:
 
 @kernel_inner
 def verify_room(w: World, account: int, number: int) -> Code:
-    """Check the limits on orders and positions. [MATCH-1]"""
+    """Check the limits on orders and positions. [MATCH-1] [COMBO-4]"""
     house = w.house[0]
     if w.accounts[account]["open_order_count"] >= OPEN_ORDER_COUNT_MAX:
         return Code.OPEN_ORDER_LIMIT
     if house["free_order_count"] == 0:
         return Code.TABLE_FULL
-    if house["free_position_count"] == 0 and find_position(w, account, number) == NONE:
+    free = house["free_position_count"]
+    if free < COMBO_LEG_COUNT_MAX and free < count_missing_positions(w, account, number):
         return Code.TABLE_FULL
     return Code.OK
 
 
 @kernel_inner
 def verify_band(w: World, order: Record) -> Code:
-    """Check that an order is not worse for its account than the band around the mark. [BAND-1]"""
+    """Check that an order is not worse for its account than the band around the mark. [BAND-1] [COMBO-4]"""
     instrument = w.instruments[order["instrument"]]
-    limit_atoms = order["price_ticks"] * instrument["tick_atoms"]
+    limit_atoms = compute_limit_atoms(
+        order["price_ticks"], instrument["tick_offset"], instrument["tick_atoms"]
+    )
     loss_atoms = get_direction(order["side"]) * (limit_atoms - instrument["mark_atoms"])
-    return Code.PRICE_OUTSIDE_BAND if loss_atoms > compute_band_atoms(w, instrument) else Code.OK
+    return Code.PRICE_OUTSIDE_BAND if loss_atoms > instrument["band_atoms"] else Code.OK
 
 
 @kernel_inner
 def verify_gross(w: World, order: Record) -> Code:
-    """Check the gross limit. [MARGIN-9]"""
+    """Check the gross limit. [MARGIN-9] [COMBO-4]"""
     portfolio = w.portfolios[order["account"], w.instruments[order["instrument"]]["underlying"]]
-    return Code.GROSS_LIMIT if portfolio["gross_lots"] + order["lots"] > GROSS_LOTS_MAX else Code.OK
+    lots = order["lots"] * count_position_lots(w, order["instrument"])
+    return Code.GROSS_LIMIT if portfolio["gross_lots"] + lots > GROSS_LOTS_MAX else Code.OK
 
 
 @kernel_inner
@@ -270,12 +269,22 @@ def count_certain_lots(w: World, slot: int, hidden_counts: bool, time_ns: int) -
 
 @kernel_inner
 def has_open_order_in(w: World, account: int, number: int) -> bool:
-    """Whether an account has an open order, quotes included, in an instrument."""
-    slot = find_position(w, account, number)
-    if slot == NONE:
-        return False
-    position = w.positions[slot]
-    return bool(position["open_buy_lots"] + position["open_sell_lots"] + position["quote_lots"] > 0)
+    """Whether an account has an open order, quotes included, in an instrument itself: the open lots of its
+    position may be those of a combo. [MATCH-10]
+    """
+    if not is_combo(w, number):
+        slot = find_position(w, account, number)
+        if slot == NONE:
+            return False
+        position = w.positions[slot]
+        if position["open_buy_lots"] + position["open_sell_lots"] + position["quote_lots"] == 0:
+            return False
+    slot = w.accounts[account]["first_order"]
+    while slot != NONE:
+        if w.orders[slot]["instrument"] == number:
+            return True
+        slot = w.orders[slot]["next_in_account"]
+    return False
 
 
 @kernel_inner
@@ -307,7 +316,7 @@ def verify_margin(w: World, order: Record) -> Code:
     """Check the initial margin with the order open at its full size. [MARGIN-8] [MARGIN-12]"""
     account = order["account"]
     equity = compute_equity(w, account)
-    if equity >= compute_initial_with_draft(w, order):
+    if equity >= compute_initial_if_open(w, order):
         return Code.OK
     if order["flags"] & REDUCE_ONLY != 0:
         if compute_surplus_if_filled(w, order) >= equity - compute_account_initial(w, account, NONE):
@@ -316,10 +325,11 @@ def verify_margin(w: World, order: Record) -> Code:
 
 
 @kernel_inner
-def verify_judgement(w: World, order: Record, time_ns: int, replaced: int) -> Code:
+def verify_judgement(w: World, order: Record, time_ns: int, replaced: int, key: int) -> Code:
     """Judge an order at the market as it stands, finding its price and cutting a reduce-only order. [MATCH-1]
 
-    `replaced` is 0 for an order that takes up new room, else the limits on orders and tables are left out.
+    `replaced` is 0 for an order that takes up new room, else the limits on orders and tables are left out;
+    `key` is the place of the session key that sent the order, 0 if none did.
     """
     number, flags = order["instrument"], order["flags"]
     code = verify_mark(w, number, time_ns)
@@ -338,6 +348,8 @@ def verify_judgement(w: World, order: Record, time_ns: int, replaced: int) -> Co
         code = verify_passive(w, order)
     if code == Code.OK and order["time_in_force"] == TimeInForce.FOK:
         code = verify_fillable(w, order, time_ns)
+    if code == Code.OK and key > 0:
+        code = verify_order_limits(w, order, key)
     if code == Code.OK:
         code = verify_margin(w, order)
     return code

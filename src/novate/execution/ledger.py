@@ -12,6 +12,7 @@ from novate.execution.order_book import find_slot, put_slot, remove_entry
 from novate.execution.tables import NONE, World
 from novate.kernel import kernel, kernel_inner
 from novate.protocol.generated.codes import Side
+from novate.protocol.key_limits import add_held_greeks, add_open_greeks
 from novate.protocol.margin import (
     add_basis_order,
     add_basis_position,
@@ -112,17 +113,18 @@ def add_position_sums(w: World, slot: int, sign: int) -> None:
 @kernel_inner
 def change_open_lots(w: World, slot: int, side: int, price_ticks: int, lots: int, group: int) -> None:
     """Add `lots` open lots (negative: remove them) at a price to a position's account, or to one of its
-    groups of quotes. [MARGIN-3] to [MARGIN-7] [QUOTE-4]
+    groups of quotes. [MARGIN-3] to [MARGIN-7] [QUOTE-4] [KEY-5]
     """
     position = w.positions[slot]
     account, number = position["account"], position["instrument"]
     instrument = w.instruments[number]
     underlying, series = instrument["underlying"], instrument["series"]
+    direction, portfolio = get_direction(side), w.portfolios[account, underlying]
+    add_open_greeks(portfolio, instrument["delta_atoms"], instrument["vega_atoms"], direction, lots)
     if group != 0:
         position["quote_lots"] += lots
         change_quote_lots(w, account, group, underlying, side, lots)
         return
-    direction = get_direction(side)
     add_position_sums(w, slot, -1)
     if side == Side.BUY:
         position["open_buy_lots"] += lots
@@ -131,7 +133,6 @@ def change_open_lots(w: World, slot: int, side: int, price_ticks: int, lots: int
     add_position_sums(w, slot, 1)
     limit_atoms = price_ticks * instrument["tick_atoms"]
     base = compute_order_base(direction, instrument["mark_atoms"], limit_atoms, instrument["taker_fee_atoms"])
-    portfolio = w.portfolios[account, underlying]
     portfolio["open_cost_atoms"] += compute_open_cost(base, lots)
     add_order_effect(w.effects[account, underlying], w.rows[number], direction, base, lots)
     if series != NONE:
@@ -149,6 +150,7 @@ def add_held_lots(w: World, account: int, number: int, lots: int, cost_atoms: in
     portfolio = w.portfolios[account, underlying]
     value_atoms = lots * instrument["mark_atoms"]
     portfolio["value_atoms"] += value_atoms
+    add_held_greeks(portfolio, instrument["delta_atoms"], instrument["vega_atoms"], lots)
     if is_linear(instrument["kind"]):
         portfolio["linear_value_atoms"] += value_atoms
         portfolio["cost_atoms"] += cost_atoms

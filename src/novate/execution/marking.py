@@ -6,8 +6,11 @@ A mark update costs instruments * 35 revaluations and (positions + open orders) 
 
 from typing import Any
 
+from novate.execution.combos import mark_combos
+from novate.execution.effective_price import compute_band_atoms
 from novate.execution.events import emit
-from novate.execution.ledger import add_held_lots, add_position_sums, change_open_lots
+from novate.execution.ledger import add_held_lots, add_position_sums
+from novate.execution.order_positions import change_order_lots
 from novate.execution.tables import NONE, World
 from novate.kernel import kernel_inner
 from novate.protocol.arithmetic import div_ceil, mul_ratio_ceil_e6
@@ -167,6 +170,7 @@ def mark_instrument(w: World, number: int, time_ns: int) -> bool:
     instrument["delta_atoms"] = delta
     instrument["notional_atoms"] = notional
     instrument["taker_fee_atoms"] = mul_ratio_ceil_e6(notional, rate)
+    instrument["band_atoms"] = compute_band_atoms(w, instrument)
     instrument["dirty"] = 1
     return True
 
@@ -188,6 +192,12 @@ def clear_portfolio(w: World, account: int, underlying: int) -> None:
     portfolio["gross_worst_atoms"] = 0
     portfolio["basis_worst_atoms"] = 0
     portfolio["basis_held_atoms"] = 0
+    portfolio["delta_atoms"] = 0
+    portfolio["delta_up_atoms"] = 0
+    portfolio["delta_down_atoms"] = 0
+    portfolio["vega_atoms"] = 0
+    portfolio["vega_up_atoms"] = 0
+    portfolio["vega_down_atoms"] = 0
     for s in range(SCENARIO_COUNT):
         w.pnl[account, underlying, s] = 0
         w.effects[account, underlying, s] = 0
@@ -220,21 +230,20 @@ def add_portfolios(w: World, underlying: int) -> None:
     for slot in range(house["order_high"]):
         order = w.orders[slot]
         if order["order_id"] != 0 and w.instruments[order["instrument"]]["underlying"] == underlying:
-            change_open_lots(
-                w, order["position"], order["side"], order["price_ticks"], order["lots"], order["group"]
-            )
+            change_order_lots(w, order, order["lots"])
 
 
 @kernel_inner
 def mark_underlying(w: World, underlying: int, time_ns: int) -> None:
-    """Renew the marks of an underlying and every account's margin in it. [MARK-1] [MARK-3]"""
+    """Renew the marks of an underlying and every account's margin in it. [MARK-1] [MARK-3] [COMBO-3]"""
     count = 0
     if w.markets[underlying]["index_atoms"] > 0:
         for i in range(w.house[0]["instrument_count"]):
             instrument = w.instruments[i]
-            if instrument["underlying"] == underlying and instrument["state"] == InstrumentState.OPEN:
-                if mark_instrument(w, i, time_ns):
-                    count += 1
+            mine = instrument["underlying"] == underlying and instrument["kind"] != InstrumentKind.COMBO
+            if mine and instrument["state"] == InstrumentState.OPEN and mark_instrument(w, i, time_ns):
+                count += 1
+        count += mark_combos(w, underlying)
     for account in range(w.house[0]["account_count"]):
         clear_portfolio(w, account, underlying)
     add_portfolios(w, underlying)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from novate.execution.authentication import verify_account, verify_trader
 from novate.execution.events import emit, emit_result
-from novate.execution.judging import verify_account, verify_trader
 from novate.execution.ledger import compute_account_initial, compute_equity, compute_unrealised
 from novate.execution.tables import NONE, World
 from novate.kernel import kernel, kernel_inner

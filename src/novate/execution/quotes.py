@@ -6,15 +6,16 @@ the last. Implements [MMP-1] and [QUOTE-1] to [QUOTE-4].
 
 from typing import Any
 
+from novate.execution.authentication import verify_account, verify_trader
 from novate.execution.events import emit, emit_result
 from novate.execution.judging import (
-    verify_account,
+    is_ascending,
     verify_instrument,
     verify_price,
     verify_quote_judgement,
     verify_size,
-    verify_trader,
 )
+from novate.execution.key_limits import verify_quote_limits
 from novate.execution.ledger import compute_account_initial, compute_equity, open_position
 from novate.execution.matching import rest_order, take_order_id
 from novate.execution.open_orders import cancel_group_quotes, cancel_order
@@ -31,7 +32,7 @@ from novate.protocol.generated.constants import (
     NS_PER_S,
     QUOTE_COUNT_MAX,
 )
-from novate.protocol.novation import is_linear
+from novate.protocol.novation import is_option
 
 Record = Any
 
@@ -83,19 +84,9 @@ def apply_set_mmp(w: World, command: Record) -> None:
 
 
 @kernel_inner
-def is_ascending(command: Record, items: Array) -> bool:
-    """Whether a MASS_QUOTE has 1 to QUOTE_COUNT_MAX quotes in strictly ascending instrument. [QUOTE-1]"""
-    first, count = command["first_item"], command["item_count"]
-    lawful = count >= 1 and count <= QUOTE_COUNT_MAX
-    for i in range(first + 1, first + count):
-        lawful = lawful and items[i]["instrument"] > items[i - 1]["instrument"]
-    return bool(lawful)
-
-
-@kernel_inner
 def verify_mass_quote(w: World, command: Record, items: Array) -> Code:
     """Return the code of a MASS_QUOTE whose account is authentic. [QUOTE-1]"""
-    if not is_ascending(command, items):
+    if not is_ascending(command, items, 1, QUOTE_COUNT_MAX):
         return Code.COMMAND_MALFORMED
     if command["group"] < 1 or command["group"] > GROUP_COUNT:
         return Code.GROUP_INVALID
@@ -156,7 +147,7 @@ def verify_quote(w: World, order: Record, crossed: bool, time_ns: int) -> Code:
         return code
     instrument = w.instruments[order["instrument"]]
     group = w.groups[order["account"], order["group"] - 1]
-    if is_linear(instrument["kind"]) or instrument["underlying"] != group["underlying"]:
+    if not is_option(instrument["kind"]) or instrument["underlying"] != group["underlying"]:
         return Code.ORDER_INVALID
     code = verify_size(order["lots"])
     if code == Code.OK:
@@ -192,13 +183,15 @@ def draft_quote(
 
 
 @kernel_inner
-def place_side(w: World, order: Record, crossed: bool, time_ns: int) -> None:
-    """Judge the drafted side of a quote, and put it into the book or refuse it. [QUOTE-2]"""
+def place_side(w: World, order: Record, crossed: bool, time_ns: int) -> int:
+    """Judge the drafted side of a quote, and put it into the book or refuse it; return 1 if it was placed.
+    [QUOTE-2]
+    """
     code = verify_quote(w, order, crossed, time_ns)
     if code == Code.OK:
         order["order_id"] = take_order_id(w)
         rest_order(w, order, open_position(w, order["account"], order["instrument"]))
-        return
+        return 1
     event = emit(w, EventKind.QUOTE_REJECTED)
     event["account"] = order["account"]
     event["instrument"] = order["instrument"]
@@ -206,28 +199,31 @@ def place_side(w: World, order: Record, crossed: bool, time_ns: int) -> None:
     event["price_ticks"] = order["price_ticks"]
     event["lots"] = order["lots"]
     event["code"] = code
+    return 0
 
 
 @kernel_inner
-def apply_quote(w: World, account: int, group: int, item: Record, time_ns: int) -> None:
-    """Apply one two-sided quote. [QUOTE-2]"""
+def apply_quote(w: World, account: int, group: int, item: Record, time_ns: int) -> int:
+    """Apply one two-sided quote, and return how many of its sides were placed. [QUOTE-2]"""
     number = item["instrument"]
     bid_ticks, bid_lots = item["bid_ticks"], item["bid_lots"]
     ask_ticks, ask_lots = item["ask_ticks"], item["ask_lots"]
     bid_stays = renew_side(w, account, group, number, Side.BUY, bid_ticks, bid_lots)
     ask_stays = renew_side(w, account, group, number, Side.SELL, ask_ticks, ask_lots)
     crossed = bid_lots != 0 and ask_lots != 0 and bid_ticks >= ask_ticks
+    placed = 0
     if bid_lots != 0 and not bid_stays:
         order = draft_quote(w, account, group, number, Side.BUY, bid_ticks, bid_lots)
-        place_side(w, order, crossed, time_ns)
+        placed += place_side(w, order, crossed, time_ns)
     if ask_lots != 0 and not ask_stays:
         order = draft_quote(w, account, group, number, Side.SELL, ask_ticks, ask_lots)
-        place_side(w, order, crossed, time_ns)
+        placed += place_side(w, order, crossed, time_ns)
+    return placed
 
 
 @kernel_inner
 def apply_mass_quote(w: World, command: Record, items: Array) -> None:
-    """MASS_QUOTE. [QUOTE-1] to [QUOTE-3]"""
+    """MASS_QUOTE. [QUOTE-1] to [QUOTE-3] [KEY-5]"""
     account, group, time_ns = command["account"], command["group"], command["time_ns"]
     code = verify_trader(w, command)
     if code == Code.OK:
@@ -237,8 +233,13 @@ def apply_mass_quote(w: World, command: Record, items: Array) -> None:
         return
     end_window(w, account, group, time_ns)
     note_quotes(w, account, group)
-    first = command["first_item"]
+    first, placed = command["first_item"], 0
     for i in range(first, first + command["item_count"]):
-        apply_quote(w, account, group, items[i], time_ns)
+        placed += apply_quote(w, account, group, items[i], time_ns)
+    if command["key"] > 0 and placed > 0:
+        underlying = w.groups[account, group - 1]["underlying"]
+        if verify_quote_limits(w, account, underlying, command["key"]) != Code.OK:
+            cancel_group_quotes(w, account, group, CancelReason.KEY_LIMIT)
+            return
     if compute_equity(w, account) < compute_account_initial(w, account, NONE):
         cancel_group_quotes(w, account, group, CancelReason.INITIAL_MARGIN)

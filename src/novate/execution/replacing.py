@@ -6,6 +6,7 @@ new order is judged, and the old one is put back exactly if it fails. Implements
 
 from typing import Any
 
+from novate.execution.authentication import verify_trader
 from novate.execution.events import emit_order, emit_result
 from novate.execution.judging import (
     VOLATILITY,
@@ -14,12 +15,11 @@ from novate.execution.judging import (
     verify_open,
     verify_price,
     verify_size,
-    verify_trader,
 )
-from novate.execution.ledger import change_open_lots, release_position
 from novate.execution.matching import match_order
 from novate.execution.open_orders import remove_order
 from novate.execution.order_book import find_slot, reduce_level
+from novate.execution.order_positions import change_order_lots, release_order_positions
 from novate.execution.tables import NONE, World
 from novate.kernel import kernel_inner
 from novate.protocol.generated.codes import CancelReason, Code, EventKind
@@ -35,14 +35,14 @@ def draft_replacement(w: World, slot: int) -> Record:
 
 
 @kernel_inner
-def verify_replacement(w: World, slot: int, order: Record, time_ns: int) -> Code:
+def verify_replacement(w: World, slot: int, order: Record, time_ns: int, key: int) -> Code:
     """Judge the order in flight in the account without the open order that it replaces. [MATCH-8]"""
     old = w.orders[slot]
-    position, side, price_ticks, lots = old["position"], old["side"], old["price_ticks"], old["lots"]
+    lots = old["lots"]
     # The sums are exact integers, so lifting the old order out and putting it back changes nothing.
-    change_open_lots(w, position, side, price_ticks, -lots, 0)
-    code = verify_judgement(w, order, time_ns, 1)
-    change_open_lots(w, position, side, price_ticks, lots, 0)
+    change_order_lots(w, old, -lots)
+    code = verify_judgement(w, order, time_ns, 1, key)
+    change_order_lots(w, old, lots)
     return code
 
 
@@ -50,10 +50,10 @@ def verify_replacement(w: World, slot: int, order: Record, time_ns: int) -> Code
 def requeue_order(w: World, slot: int, order: Record, time_ns: int) -> None:
     """End an open order and match the order in flight under its id. [MATCH-8] [MATCH-9]"""
     old = w.orders[slot]
-    position = old["position"]
+    account, number, position = old["account"], old["instrument"], old["position"]
     emit_order(w, EventKind.CANCELLED, old, old["lots"], old["visible_lots"], CancelReason.REPLACED)
     remove_order(w, slot)
-    release_position(w, position)
+    release_order_positions(w, account, number, position)
     match_order(w, order, time_ns)
 
 
@@ -63,7 +63,7 @@ def reduce_order(w: World, slot: int, lots: int) -> None:
     order = w.orders[slot]
     removed, hidden = order["lots"] - lots, order["lots"] - order["visible_lots"]
     if removed > 0:
-        change_open_lots(w, order["position"], order["side"], order["price_ticks"], -removed, order["group"])
+        change_order_lots(w, order, -removed)
         reduce_level(w, slot, removed, max(0, removed - hidden))
     emit_order(w, EventKind.REDUCED, order, lots, order["visible_lots"], 0)
 
@@ -128,7 +128,7 @@ def apply_replace(w: World, command: Record) -> None:
     code = verify_changes(w, order, time_ns)
     stays = keeps_place(w.orders[slot], order)
     if code == Code.OK and not stays:
-        code = verify_replacement(w, slot, order, time_ns)
+        code = verify_replacement(w, slot, order, time_ns, command["key"])
     emit_result(w, code, account, order_id if code == Code.OK else 0)
     if code == Code.OK:
         if stays:

@@ -1,7 +1,7 @@
 """Sealing: a batch header is made of the commands since the last SEAL and the state they led to.
 
 A Sealer is fed every applied command in order, live or from the journal, so a restart makes the same headers
-again. Implements [SEAL-1] and [HEADER-1].
+again. Implements [SEAL-1], [HEADER-1] and [SUB-3].
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ import sha3
 from novate.execution.commitment import Changes, StateCommitment
 from novate.execution.engine import Engine, Events
 from novate.execution.journal import Entry
+from novate.execution.key_views import find_owner
 from novate.execution.views import compute_conservation_gap, compute_lots_gap
 from novate.protocol.command import Command
 from novate.protocol.generated.codes import Code, CommandKind, EventKind
@@ -59,7 +60,8 @@ class Sealer:
         self.data.update(entry.payload)
         if command.kind == CommandKind.WITHDRAW and events["code"][0] == Code.OK:
             paid = events[events["kind"] == EventKind.WITHDRAWN]
-            self.withdrawals.append((command.signer, int(paid["amount_atoms"][0])))
+            payee = self.engine.addresses[find_owner(self.engine, int(paid["account"][0]))]
+            self.withdrawals.append((payee, int(paid["amount_atoms"][0])))
         if command.kind != CommandKind.SEAL or events["code"][0] != Code.OK:
             return None
         # Checked where it is paid for once a batch, and before anything of the batch leaves the process.

@@ -31,9 +31,11 @@ COUNTED = {
     "series": "series_count",
     "surface_reports": "series_count",
     "instruments": "instrument_count",
+    "legs": "instrument_count",
     "rows": "instrument_count",
     "basis_rows": "instrument_count",
     "accounts": "account_count",
+    "keys": "account_count",
     "portfolios": "account_count",
     "pnl": "account_count",
     "effects": "account_count",
@@ -158,6 +160,7 @@ def load_snapshot(path: Path, engine: Engine) -> SnapshotHead:
         raise SnapshotError(f"{path} does not hold what its head says")
     for address in addresses:
         engine.register_account(address)
+    engine.learn_all_signers()
     for number in range(int(engine.world.house["instrument_count"][0])):
         engine.register_instrument(number)
     rebuild_indexes(engine.world)

@@ -33,7 +33,13 @@ def integers(*names: str) -> np.dtype[Any]:
 ACCOUNT = integers(
     "cash_atoms", "nonce", "open_order_count", "first_position", "first_order", "dirty",
     "tier", "dead_man_ns", "cancel_on_disconnect", "waiting_count", "first_waiting",
-    "liquidation_stage", "liquidation_count", "warned", "demand_e6",
+    "liquidation_stage", "liquidation_count", "warned", "demand_e6", "owner", "subaccount", "retired_nonce",
+)  # fmt: skip
+# A session key; its address as three words, most significant first. It is active while its scope is not 0.
+KEY = integers(
+    "word_0", "word_1", "word_2", "scope", "key_expires_ns",
+    "max_notional_atoms", "max_delta_atoms", "max_vega_atoms", "rate_per_minute",
+    "nonce", "window_start_ns", "window_count",
 )  # fmt: skip
 ORDER = integers(
     "order_id", "account", "instrument", "side", "time_in_force", "price_ticks", "lots", "priority",
@@ -59,7 +65,7 @@ LEVEL = integers("key", "head", "tail", "lots", "count")
 ENTRY = integers("key", "slot")
 INSTRUMENT = integers(
     "underlying", "kind", "strike_atoms", "expiry_ns", "series", "lots_per_unit", "tick_atoms", "state",
-    "mark_atoms", "notional_atoms", "taker_fee_atoms", "settlement_atoms",
+    "mark_atoms", "notional_atoms", "taker_fee_atoms", "band_atoms", "tick_offset", "settlement_atoms",
     "total_volatility_x48", "forward_atoms", "delta_atoms", "vega_atoms", "last_ticks",
     "funding_rate_e9", "funding_accrual", "funded_ns", "dirty",
 )  # fmt: skip
@@ -109,9 +115,11 @@ class World(NamedTuple):
     series: Array  # SERIES[S]
     surface_reports: Array  # SURFACE[S, oracles]
     instruments: Array  # INSTRUMENT[I]
+    legs: Array  # int64[I, 4, 2], instrument and ratio of a combo's legs, then NONE and 0
     rows: Array  # int64[I, 32]
     basis_rows: Array  # int64[I, 2]
     accounts: Array  # ACCOUNT[A]
+    keys: Array  # KEY[A, 8], session keys by their places
     portfolios: Array  # PORTFOLIO[A, U]
     pnl: Array  # int64[A, U, 32], the vectors P
     effects: Array  # int64[A, U, 32], the vectors O
@@ -131,6 +139,7 @@ class World(NamedTuple):
     ready: Array  # int64[W], a heap of the ids of waiting orders whose parent has been filled
     closures: Array  # int64[P, 2], account and weight of each closing in an auto-deleveraging
     due: Array  # int64[2 max(O, W)], heaps on top of each other: ids that sweeps have still to visit
+    block_costs: Array  # int64[2, 16], scratch: entry values of both parties before a block
     groups: Array  # GROUP[A, 4]
     group_effects: Array  # int64[A, 4, 34], O_g of the 32 scenarios, then O0_g and G_g
     group_quotes: Array  # QUOTE[open orders of an account], scratch of one group
@@ -152,6 +161,7 @@ SCRATCH = (
     "repriced",
     "closures",
     "due",
+    "block_costs",
     "group_quotes",
     "heap",
     "gathered",
@@ -188,9 +198,11 @@ def make_world(genesis: Genesis) -> World:
         series=np.zeros(series, SERIES),
         surface_reports=np.zeros((series, oracles), SURFACE),
         instruments=np.zeros(instruments, INSTRUMENT),
+        legs=np.zeros((instruments, constants.COMBO_LEG_COUNT_MAX, 2), np.int64),
         rows=np.zeros((instruments, constants.SCENARIO_COUNT), np.int64),
         basis_rows=np.zeros((instruments, constants.BASIS_COUNT), np.int64),
         accounts=np.zeros(accounts, ACCOUNT),
+        keys=np.zeros((accounts, constants.KEY_COUNT), KEY),
         portfolios=np.zeros((accounts, underlyings), PORTFOLIO),
         pnl=np.zeros((accounts, underlyings, constants.SCENARIO_COUNT), np.int64),
         effects=np.zeros((accounts, underlyings, constants.SCENARIO_COUNT), np.int64),
@@ -210,6 +222,7 @@ def make_world(genesis: Genesis) -> World:
         free_waiting=np.arange(waiting - 1, -1, -1, dtype=np.int64),
         ready=np.zeros(waiting, np.int64),
         due=np.zeros(2 * max(orders, waiting), np.int64),
+        block_costs=np.zeros((2, constants.BLOCK_LEG_COUNT_MAX), np.int64),
         groups=np.zeros((accounts, constants.GROUP_COUNT), GROUP),
         group_effects=np.zeros((accounts, constants.GROUP_COUNT, GROUP_EFFECT_COUNT), np.int64),
         group_quotes=np.zeros(constants.OPEN_ORDER_COUNT_MAX, QUOTE),
@@ -244,6 +257,7 @@ def fill_world(world: World, genesis: Genesis) -> None:
     house["free_position_count"] = genesis.limits["positions"]
     house["free_waiting_count"] = genesis.limits["triggers"]
     world.accounts["first_waiting"] = NONE
+    world.accounts["owner"] = NONE
     world.groups["underlying"] = NONE
     world.accounts["demand_e6"] = NONE
     world.accounts["first_position"] = NONE
@@ -251,3 +265,4 @@ def fill_world(world: World, genesis: Genesis) -> None:
     world.positions["account"] = NONE
     world.instruments["mark_atoms"] = constants.NO_MARK_ATOMS
     world.instruments["series"] = NONE
+    world.legs[:, :, 0] = NONE

@@ -5,8 +5,8 @@ Implements [GTD-1], [TIMER-1] and [TIMER-2].
 
 from typing import Any
 
+from novate.execution.authentication import verify_account
 from novate.execution.events import emit_result
-from novate.execution.judging import verify_account
 from novate.execution.open_orders import cancel_account_orders, cancel_due_orders
 from novate.execution.sweeping import push_due
 from novate.execution.tables import NONE, World

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from novate.execution.authentication import verify_account, verify_trader
 from novate.execution.events import emit_result
-from novate.execution.judging import VOLATILITY, verify_account, verify_judgement, verify_order, verify_trader
+from novate.execution.judging import VOLATILITY, verify_judgement, verify_order
 from novate.execution.matching import match_order, take_order_id
 from novate.execution.open_orders import cancel_account_orders, cancel_order
 from novate.execution.order_book import find_slot
@@ -49,7 +50,7 @@ def apply_place(w: World, command: Record) -> None:
     if code == Code.OK:
         code = verify_order(w, order, time_ns, 0)
     if code == Code.OK:
-        code = verify_judgement(w, order, time_ns, 0)
+        code = verify_judgement(w, order, time_ns, 0, command["key"])
     if code != Code.OK:
         emit_result(w, code, account, 0)
         return

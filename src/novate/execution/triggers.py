@@ -5,8 +5,9 @@ Implements [TRIG-1] to [TRIG-5].
 
 from typing import Any
 
+from novate.execution.authentication import verify_trader
 from novate.execution.events import emit, emit_order, emit_result
-from novate.execution.judging import verify_judgement, verify_open, verify_order, verify_trader
+from novate.execution.judging import verify_judgement, verify_open, verify_order
 from novate.execution.matching import match_order, take_order_id
 from novate.execution.open_orders import cancel_linked
 from novate.execution.order_book import find_slot
@@ -162,7 +163,7 @@ def fire_order(w: World, slot: int, time_ns: int) -> None:
     if code == Code.OK and order["valid_until_ns"] != 0 and order["valid_until_ns"] <= time_ns:
         code = Code.ORDER_INVALID
     if code == Code.OK:
-        code = verify_judgement(w, order, time_ns, 0)
+        code = verify_judgement(w, order, time_ns, 0, 0)
     if code == Code.OK:
         match_order(w, order, time_ns)
     else:

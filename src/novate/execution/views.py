@@ -21,8 +21,8 @@ LINEAR_KINDS = (int(InstrumentKind.PERPETUAL), int(InstrumentKind.FUTURE))
 
 
 class InstrumentState(NamedTuple):
-    """What changes about an instrument; mark_atoms is NO_MARK_ATOMS while it has none. Delta and vega are per lot, the
-    funding rate in 1e-9 per eight hours, and the accrual in atoms * ms per lot and eight hours.
+    """What changes about an instrument; mark_atoms is NO_MARK_ATOMS while it has none. Delta and vega are per
+    lot, the funding rate in 1e-9 per eight hours, and the accrual in atoms * ms per lot and eight hours.
     """
 
     state: int
@@ -136,7 +136,9 @@ class PositionView(NamedTuple):
 
 
 class AccountView(NamedTuple):
-    """Money, margin and standing of one account; demand_e6 is -1 unless it offers itself as a backstop."""
+    """Money, margin and standing of one account; demand_e6 is -1 unless it offers itself as a backstop,
+    owner -1 and subaccount 0 unless it is a sub-account.
+    """
 
     account: int
     address: bytes
@@ -154,6 +156,8 @@ class AccountView(NamedTuple):
     liquidation_stage: int
     warned: int
     demand_e6: int
+    owner: int
+    subaccount: int
 
 
 Side = list[tuple[int, int, int]]

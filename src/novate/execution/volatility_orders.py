@@ -41,7 +41,7 @@ def come_back(w: World, place: int, time_ns: int) -> None:
     """Judge an order that left the book at its new price, and match and rest it or end it. [IV-2]"""
     w.draft[0] = w.repriced[place]
     order = w.draft[0]
-    code = verify_judgement(w, order, time_ns, 1)
+    code = verify_judgement(w, order, time_ns, 1, 0)
     if code == Code.OK:
         match_order(w, order, time_ns)
     else:

@@ -34,6 +34,12 @@ PORTFOLIO = np.dtype(
         ("gross_worst_atoms", np.int64),
         ("basis_worst_atoms", np.int64),
         ("basis_held_atoms", np.int64),
+        ("delta_atoms", np.int64),  # sum of q * delta, and what fills could add upwards and downwards
+        ("delta_up_atoms", np.int64),
+        ("delta_down_atoms", np.int64),
+        ("vega_atoms", np.int64),
+        ("vega_up_atoms", np.int64),
+        ("vega_down_atoms", np.int64),
     ]
 )
 
