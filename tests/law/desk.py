@@ -33,7 +33,7 @@ START_NS = 20_500 * DAY
 SOON_NS, LATE_NS = START_NS + 30 * DAY, START_NS + 60 * DAY
 ONE = 1 << 48
 KINDS = {kind.name.lower(): kind for kind in CommandKind} | {"list": CommandKind.LIST_INSTRUMENT}
-EXTRA = {"after", "time_ns", "key", "times", "quotes"}
+EXTRA = {"after", "time_ns", "key", "times", "quotes", "legs"}
 PARAMETERS = {
     "observation_skew_ns": 2 * SECOND,
     "observation_age_ns_max": 30 * SECOND,
@@ -104,10 +104,12 @@ def make_genesis(**limits: int) -> Genesis:
 
 
 def shorten(view: InstrumentView) -> str:
-    """The word for an instrument: btc_perpetual, btc_call_80000, btc_call_80000_late."""
+    """The word for an instrument: btc_perpetual, btc_call_80000, btc_call_80000_late, btc_combo_4."""
     underlying = ("btc", "eth")[view.underlying]
     if view.kind == InstrumentKind.PERPETUAL:
         return f"{underlying}_perpetual"
+    if view.kind == InstrumentKind.COMBO:
+        return f"{underlying}_combo_{view.number}"
     late = "_late" if view.expiry_ns == LATE_NS else ""
     if view.kind == InstrumentKind.FUTURE:
         return f"{underlying}_future{late}"
@@ -225,9 +227,9 @@ class Desk:
         spoken = bool(SIGNED_BY[kind]) or kind == CommandKind.DEPOSIT
         signer = find_address(actor) if spoken else b""
         items = tuple(
-            tuple(self.evaluate(word, actor) for word in quote.split(":"))
-            for quote in given.get("quotes", "").split("/")
-            if quote
+            tuple(self.evaluate(word, actor) for word in item.split(":"))
+            for item in given.get("quotes", given.get("legs", "")).split("/")
+            if item
         )
         command = make_command(kind, time_ns, signer, **fields)._replace(items=items)
         return command, given.get("key", actor)

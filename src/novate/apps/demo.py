@@ -150,7 +150,8 @@ class Demo:
         deadline = asyncio.get_running_loop().time() + MARKS_TIMEOUT_S
         while True:
             count = len(venue.engine.instruments)
-            unmarked = sum(views.read_instrument_state(venue.engine, n).mark_atoms == NO_MARK_ATOMS for n in range(count))
+            marks = [views.read_instrument_state(venue.engine, n).mark_atoms for n in range(count)]
+            unmarked = marks.count(NO_MARK_ATOMS)
             if not unmarked:
                 return feed
             if asyncio.get_running_loop().time() > deadline:

@@ -9,16 +9,15 @@ from typing import Any
 from novate.execution.tables import World
 from novate.kernel import kernel_inner
 from novate.protocol.arithmetic import (
-    div_ceil,
-    div_floor,
     div_x48,
     mul_ratio_ceil_e6,
     mul_ratio_floor_e6,
     sqrt_x48,
 )
 from novate.protocol.black76 import TOTAL_VOLATILITY_MAX_X48
-from novate.protocol.generated.codes import OrderFlag, Side
-from novate.protocol.generated.constants import NS_PER_YEAR, PRICE_TICKS_MAX
+from novate.protocol.combos import round_to_ticks
+from novate.protocol.generated.codes import InstrumentKind, OrderFlag, Side
+from novate.protocol.generated.constants import NS_PER_YEAR
 from novate.protocol.novation import is_linear
 from novate.protocol.scenarios import PRICE_SHIFT, compute_lot_value
 from novate.protocol.transcendental import ln_ratio_x48
@@ -32,25 +31,24 @@ BASIS_POINT_E6 = 100
 
 @kernel_inner
 def compute_band_atoms(w: World, instrument: Record) -> int:
-    """Return how far from the mark of a lot a limit may be, on the side that costs the order. [BAND-1]"""
+    """Return how far from the mark of a lot a limit may be, on the side that costs the order; found with
+    every mark, and kept in `band_atoms`. Not for a combo, whose band is that of its legs. [BAND-1]
+    """
     parameters = w.parameters[0]
     rate_e6 = parameters["futures_band_e6"] if is_linear(instrument["kind"]) else parameters["option_band_e6"]
     return mul_ratio_ceil_e6(instrument["notional_atoms"], rate_e6)
 
 
 @kernel_inner
-def round_to_ticks(value_atoms: int, tick_atoms: int, side: int) -> int:
-    """Return a value of a lot in ticks a book has: down for a buy, up for a sell. [ORDER-2] [IV-1]"""
-    ticks = div_floor(value_atoms, tick_atoms) if side == Side.BUY else div_ceil(value_atoms, tick_atoms)
-    return min(max(ticks, 1), PRICE_TICKS_MAX)
-
-
-@kernel_inner
-def compute_market_ticks(w: World, instrument: Record, side: int) -> int:
-    """Return the limit of a market order: the edge of the band. [ORDER-2]"""
-    mark, band = instrument["mark_atoms"], compute_band_atoms(w, instrument)
-    edge = mark + band if side == Side.BUY else max(0, mark - band)
-    return round_to_ticks(edge, instrument["tick_atoms"], side)
+def compute_market_ticks(instrument: Record, side: int) -> int:
+    """Return the limit of a market order: the edge of the band, which only a combo's may be below zero.
+    [ORDER-2] [COMBO-4]
+    """
+    mark, band = instrument["mark_atoms"], instrument["band_atoms"]
+    edge = mark + band if side == Side.BUY else mark - band
+    if instrument["kind"] != InstrumentKind.COMBO:
+        edge = max(0, edge)
+    return round_to_ticks(edge, instrument["tick_offset"], instrument["tick_atoms"], side)
 
 
 @kernel_inner
@@ -71,7 +69,7 @@ def compute_volatility_ticks(instrument: Record, volatility_bp: int, side: int, 
         min(volatility_x48, TOTAL_VOLATILITY_MAX_X48),
         instrument["lots_per_unit"],
     )
-    return round_to_ticks(value, instrument["tick_atoms"], side)
+    return round_to_ticks(value, instrument["tick_offset"], instrument["tick_atoms"], side)
 
 
 @kernel_inner
@@ -79,7 +77,7 @@ def set_effective_price(w: World, order: Record, time_ns: int) -> None:
     """Give an order without a price of its own its price in ticks. [ORDER-2] [IV-1]"""
     instrument = w.instruments[order["instrument"]]
     if order["flags"] & MARKET != 0:
-        order["price_ticks"] = compute_market_ticks(w, instrument, order["side"])
+        order["price_ticks"] = compute_market_ticks(instrument, order["side"])
     elif order["flags"] & VOLATILITY != 0:
         order["price_ticks"] = compute_volatility_ticks(
             instrument, order["volatility_bp"], order["side"], time_ns

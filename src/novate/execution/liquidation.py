@@ -8,7 +8,6 @@ from typing import Any
 
 from novate.execution.auction import act_auction
 from novate.execution.deleveraging import cover_debt, end_liquidation
-from novate.execution.effective_price import compute_band_atoms
 from novate.execution.events import emit
 from novate.execution.ledger import compute_equity, find_position
 from novate.execution.matching import match_order
@@ -159,7 +158,7 @@ def fill_slice_draft(w: World, account: int, slot: int) -> None:
     order["time_in_force"] = TimeInForce.IOC
     order["lots"] = compute_slice_lots(w, account, slot)
     order["price_ticks"] = compute_close_ticks(
-        instrument, lots, compute_equity(w, account), compute_band_atoms(w, instrument)
+        instrument, lots, compute_equity(w, account), instrument["band_atoms"]
     )
     order["flags"] = 0
     order["display_lots"] = 0

@@ -1,7 +1,7 @@
 """Matching: a taker in the draft meets the book, best price first, and what is left rests or ends.
 
-Implements [MATCH-3] to [MATCH-5], [MATCH-9], [MATCH-11], [ICEBERG-1] and the makers of [ORDER-3]. The plain
-fill pays one branch for everything else that an order may be.
+Implements [MATCH-3] to [MATCH-5], [MATCH-9], [MATCH-11], [ICEBERG-1], [COMBO-6] and the makers of [ORDER-3].
+The plain fill pays one branch for everything else that an order may be.
 """
 
 from typing import Any
@@ -15,13 +15,7 @@ from novate.execution.judging import (
     compute_reducible_lots,
     is_crossing,
 )
-from novate.execution.ledger import (
-    change_open_lots,
-    get_direction,
-    open_position,
-    release_position,
-    trade_position,
-)
+from novate.execution.ledger import get_direction, trade_position
 from novate.execution.open_orders import (
     add_resting_order,
     cancel_linked,
@@ -31,8 +25,14 @@ from novate.execution.open_orders import (
     take_order_slot,
 )
 from novate.execution.order_book import append_order, find_level, reduce_level, unlink_order
+from novate.execution.order_positions import (
+    change_order_lots,
+    open_order_positions,
+    release_order_positions,
+    trade_legs,
+)
 from novate.execution.protection import compute_capacity, count_fill, end_window
-from novate.execution.tables import World
+from novate.execution.tables import NONE, World
 from novate.execution.waiting import arm_children, end_children
 from novate.kernel import kernel_inner
 from novate.protocol.generated.codes import CancelReason, EventKind, TimeInForce
@@ -75,12 +75,27 @@ def refresh_order(w: World, slot: int) -> None:
 
 
 @kernel_inner
+def trade_lots(
+    w: World, order: Record, maker: Record, taker_position: int, lots: int, taker_fee: int, maker_fee: int
+) -> None:
+    """Change the positions, or those in the legs of a combo, and the cash of both sides of a fill. [NOVATE-1]
+    [COMBO-6]
+    """
+    if taker_position == NONE:
+        trade_legs(w, order, maker, lots, taker_fee, maker_fee)
+        return
+    direction = get_direction(maker["side"])
+    unit_atoms = maker["price_ticks"] * w.instruments[maker["instrument"]]["tick_atoms"]
+    trade_position(w, maker["position"], direction, lots, unit_atoms, maker_fee)
+    trade_position(w, taker_position, -direction, lots, unit_atoms, taker_fee)
+
+
+@kernel_inner
 def fill_maker(w: World, maker_slot: int, order: Record, taker_position: int, lots: int) -> None:
-    """Trade `lots` between a resting order and the taker at the maker's price. [MATCH-3] [NOVATE-1]"""
+    """Trade `lots` between a resting order and the taker at the maker's price. [MATCH-3] [COMBO-6]"""
     maker = w.orders[maker_slot]
     number, price_ticks = maker["instrument"], maker["price_ticks"]
-    maker_side, maker_position = maker["side"], maker["position"]
-    direction = get_direction(maker_side)
+    maker_account, maker_position = maker["account"], maker["position"]
     # Invariant [MATCH-3]: a fill is positive and no larger than what the maker shows.
     assert lots > 0
     assert lots <= maker["visible_lots"]
@@ -94,20 +109,18 @@ def fill_maker(w: World, maker_slot: int, order: Record, taker_position: int, lo
     event["amount_atoms"] = taker_fee
     event["maker_amount_atoms"] = maker_fee
     order["lots"] -= lots
-    change_open_lots(w, maker_position, maker_side, price_ticks, -lots, maker["group"])
+    change_order_lots(w, maker, -lots)
+    trade_lots(w, order, maker, taker_position, lots, taker_fee, maker_fee)
+    credit_fees(w, taker_fee + maker_fee)
     reduce_level(w, maker_slot, lots, lots)
     if maker["lots"] == 0:
         remove_order(w, maker_slot)
     elif maker["visible_lots"] == 0:
         refresh_order(w, maker_slot)
-    unit_atoms = price_ticks * w.instruments[number]["tick_atoms"]
-    trade_position(w, maker_position, direction, lots, unit_atoms, maker_fee)
-    trade_position(w, taker_position, -direction, lots, unit_atoms, taker_fee)
-    credit_fees(w, taker_fee + maker_fee)
     instrument = w.instruments[number]
     instrument["last_ticks"] = price_ticks
     instrument["dirty"] = 1
-    release_position(w, maker_position)
+    release_order_positions(w, maker_account, number, maker_position)
 
 
 @kernel_inner
@@ -139,7 +152,7 @@ def meet_maker(w: World, maker_slot: int, order: Record, taker_position: int, ti
     if order["link"] != 0 and lots > 0:
         cancel_linked(w, order["account"], order["link"], order["order_id"])
         # The last of them may have held the record of a position that is closed now.
-        taker_position = open_position(w, order["account"], order["instrument"])
+        taker_position = open_order_positions(w, order["account"], order["instrument"])
     if completes and w.accounts[account]["waiting_count"] > 0:
         arm_children(w, account, order_id)
     return taker_position
@@ -159,14 +172,14 @@ def settle_rest(w: World, order: Record, position: int, self_trade: bool) -> Non
         end_children(w, account, order_id)
     else:
         rest_order(w, order, position)
-    release_position(w, position)
+    release_order_positions(w, account, order["instrument"], position)
 
 
 @kernel_inner
 def match_order(w: World, order: Record, time_ns: int) -> None:
     """Match an accepted order, then rest or end what is left. [MATCH-3] [MATCH-4] [MATCH-5]"""
     account, number, side = order["account"], order["instrument"], order["side"]
-    position = open_position(w, account, number)
+    position = open_order_positions(w, account, number)
     opposite = number * 2 + 1 - side
     self_trade = False
     while order["lots"] > 0 and not self_trade and is_crossing(w, number, side, order["price_ticks"]):
@@ -179,6 +192,6 @@ def match_order(w: World, order: Record, time_ns: int) -> None:
         else:
             if order["flags"] & (CANCEL_MAKER | CANCEL_BOTH) != 0:
                 cancel_order(w, maker_slot, CancelReason.SELF_TRADE)
-                position = open_position(w, account, number)
+                position = open_order_positions(w, account, number)
             self_trade = order["flags"] & CANCEL_MAKER == 0
     settle_rest(w, order, position, self_trade)

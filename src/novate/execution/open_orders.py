@@ -8,8 +8,8 @@ from typing import Any
 
 from novate.execution.account_lists import link_record, unlink_record
 from novate.execution.events import emit_order
-from novate.execution.ledger import change_open_lots, release_position
 from novate.execution.order_book import append_order, find_slot, put_slot, remove_entry, unlink_order
+from novate.execution.order_positions import change_order_lots, release_order_positions
 from novate.execution.sweeping import pop_due, push_due
 from novate.execution.tables import NONE, World
 from novate.execution.waiting import end_children, end_waiting_of
@@ -47,7 +47,7 @@ def add_resting_order(w: World, slot: int) -> None:
     append_order(w, slot)
     if order["group"] != 0:
         w.groups[order["account"], order["group"] - 1]["quote_count"] += 1
-    change_open_lots(w, order["position"], order["side"], order["price_ticks"], order["lots"], order["group"])
+    change_order_lots(w, order, order["lots"])
 
 
 @kernel_inner
@@ -59,9 +59,7 @@ def remove_order(w: World, slot: int) -> None:
     order = w.orders[slot]
     unlink_order(w, slot)
     if order["lots"] > 0:
-        change_open_lots(
-            w, order["position"], order["side"], order["price_ticks"], -order["lots"], order["group"]
-        )
+        change_order_lots(w, order, -order["lots"])
     if order["group"] != 0:
         w.groups[order["account"], order["group"] - 1]["quote_count"] -= 1
     account = w.accounts[order["account"]]
@@ -79,10 +77,11 @@ def remove_order(w: World, slot: int) -> None:
 def cancel_order(w: World, slot: int, reason: int) -> None:
     """End an open order, say so, and end its children. [LINK-2]"""
     order = w.orders[slot]
-    account, order_id, position = order["account"], order["order_id"], order["position"]
+    account, order_id = order["account"], order["order_id"]
+    number, position = order["instrument"], order["position"]
     emit_order(w, EventKind.CANCELLED, order, order["lots"], order["visible_lots"], reason)
     remove_order(w, slot)
-    release_position(w, position)
+    release_order_positions(w, account, number, position)
     end_children(w, account, order_id)
 
 

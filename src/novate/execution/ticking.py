@@ -6,6 +6,7 @@ modules that it calls.
 
 from typing import Any
 
+from novate.execution.combos import expire_combos
 from novate.execution.events import emit, emit_result
 from novate.execution.funding import fund_perpetuals
 from novate.execution.ledger import add_held_lots, add_position_sums, find_position, release_position
@@ -76,12 +77,13 @@ def expire_instrument(w: World, number: int, settlement_atoms: int) -> None:
 
 @kernel_inner
 def expire_series(w: World, number: int) -> None:
-    """Settle a series at its time-weighted index. [EXPIRY-2]"""
+    """End the combos that need a series, and settle it at its time-weighted index. [EXPIRY-2] [COMBO-7]"""
     series = w.series[number]
     market = w.markets[series["underlying"]]
     settlement_atoms = market["index_atoms"]
     if series["twap_ms"] > 0:
         settlement_atoms = div_floor(series["twap_sum"], series["twap_ms"])
+    expire_combos(w, number)
     for i in range(w.house[0]["instrument_count"]):
         if w.instruments[i]["series"] == number:
             expire_instrument(w, i, settlement_atoms)

@@ -37,6 +37,12 @@ def is_linear(kind: int) -> bool:
 
 
 @kernel
+def is_option(kind: int) -> bool:
+    """Whether an instrument is an option: a call or a put, not a combo. [ORDER-1] [QUOTE-2]"""
+    return bool(kind == InstrumentKind.CALL or kind == InstrumentKind.PUT)
+
+
+@kernel
 def compute_closed_cost(lots: int, cost_atoms: int, closed_lots: int) -> int:
     """Return the entry value of the part of a position that closes: floor(cost * closed / |lots|).
 
