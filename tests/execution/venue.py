@@ -95,6 +95,7 @@ def hash_state(engine: Engine) -> dict[str, str]:
     for name in (
         "house",
         "markets",
+        "legs",
         "index_reports",
         "series",
         "surface_reports",

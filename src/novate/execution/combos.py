@@ -189,10 +189,10 @@ def mark_combos(w: World, underlying: int) -> int:
 @kernel_inner
 def has_leg_in(w: World, number: int, series: int) -> bool:
     """Whether a combo has a leg in a series."""
+    found = False
     for k in range(count_legs(w, number)):
-        if w.instruments[w.legs[number, k, 0]]["series"] == series:
-            return True
-    return False
+        found = found or w.instruments[w.legs[number, k, 0]]["series"] == series
+    return found
 
 
 @kernel_inner

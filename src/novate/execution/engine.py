@@ -219,13 +219,16 @@ class Engine:
         terms = InstrumentTerms(
             *(int(record[field]) for field in ("underlying", "kind", "strike_atoms", "expiry_ns"))
         )
-        rest = [int(record[field]) for field in ("series", "lots_per_unit", "tick_atoms", "tick_offset")]
+        names = ("series", "lots_per_unit", "tick_atoms", "tick_offset")
+        series, lots_per_unit, tick_atoms, tick_offset = (int(record[name]) for name in names)
         legs = tuple((leg, ratio) for leg, ratio in self.world.legs[number].tolist() if leg != NONE)
         if terms.kind == InstrumentKind.COMBO:
             name = format_combo_name([(ratio, self.name_instrument(leg)) for leg, ratio in legs])
         else:
             name = format_instrument_name(self.name_underlying(terms.underlying), terms)
-        self.instruments.append(InstrumentView(number, name, *terms, *rest, legs))
+        self.instruments.append(
+            InstrumentView(number, name, *terms, series, lots_per_unit, tick_atoms, tick_offset, legs)
+        )
         self.instrument_numbers[name] = number
 
 
