@@ -23,9 +23,22 @@ from novate.protocol.generated.codes import (
     TriggerCondition,
     TriggerReference,
 )
-from novate.protocol.generated.records import COMMAND_FIELDS, OPTIONAL_FIELDS, SIGNED_BY
+from novate.protocol.generated.records import (
+    COMMAND_FIELDS,
+    COSIGNED,
+    HAS_SUBJECT,
+    OPTIONAL_FIELDS,
+    SIGNED_BY,
+)
 from novate.protocol.genesis import Genesis, encode_genesis, parse_genesis
-from novate.protocol.signing import Domain, compute_address, compute_digest, recover_signer, sign_digest
+from novate.protocol.signing import (
+    Domain,
+    compute_address,
+    compute_digest,
+    compute_subaccount_address,
+    recover_signer,
+    sign_digest,
+)
 
 USDC = 1_000_000
 SECOND, DAY = constants.NS_PER_S, constants.NS_PER_DAY
@@ -33,7 +46,7 @@ START_NS = 20_500 * DAY
 SOON_NS, LATE_NS = START_NS + 30 * DAY, START_NS + 60 * DAY
 ONE = 1 << 48
 KINDS = {kind.name.lower(): kind for kind in CommandKind} | {"list": CommandKind.LIST_INSTRUMENT}
-EXTRA = {"after", "time_ns", "key", "times", "quotes", "legs"}
+EXTRA = {"after", "time_ns", "key", "times", "quotes", "legs", "signer", "subject", "cosigner"}
 PARAMETERS = {
     "observation_skew_ns": 2 * SECOND,
     "observation_age_ns_max": 30 * SECOND,
@@ -68,8 +81,11 @@ def make_key(actor: str) -> PrivateKey:
 
 
 def find_address(actor: str) -> bytes:
-    """The address of a role."""
-    return compute_address(make_key(actor).public_key)
+    """The address of a role, of its sub-account (`maker/1`), or of `nobody`."""
+    owner, _, number = actor.partition("/")
+    if number:
+        return compute_subaccount_address(find_address(owner), int(number))
+    return bytes(20) if actor == "nobody" else compute_address(make_key(actor).public_key)
 
 
 def make_genesis(**limits: int) -> Genesis:
@@ -124,17 +140,28 @@ class Desk:
         self.domain = Domain(self.engine.genesis.chain_id, self.engine.genesis.settlement)
         self.now = START_NS
         self.events: Events = []
+        self.nonce = self.counter_nonce = 0
+
+    def find_nonce(self, actor: str, signer: str) -> int:
+        """The last nonce of who signs for a role: of its session key, or of its account."""
+        number = self.engine.find_account(find_address(actor))
+        if number < 0:
+            return 0
+        place = self.engine.find_signer(number, find_address(signer))
+        world = self.engine.world
+        return int(world.keys["nonce"][number, place - 1] if place > 0 else world.accounts["nonce"][number])
 
     def look_up(self, name: str, actor: str) -> int:
         """The number that a word in a line stands for."""
         house = self.engine.world.house[0]
         number = self.engine.find_account(find_address(actor))
-        account = self.engine.world.accounts[number] if number >= 0 else {"nonce": 0, "cash_atoms": 0}
+        account = self.engine.world.accounts[number] if number >= 0 else {"cash_atoms": 0}
         words: dict[str, Callable[[], Any]] = {
             "now": lambda: self.now,
             "soon": lambda: SOON_NS,
             "late": lambda: LATE_NS,
-            "nonce": lambda: house["operator_nonce"] if actor == "operator" else account["nonce"],
+            "nonce": lambda: house["operator_nonce"] if actor == "operator" else self.nonce,
+            "counter": lambda: self.counter_nonce,
             "cash": lambda: account["cash_atoms"],
             "last": lambda: house["next_order_id"] - 1,
             "cursor": lambda: house["deposit_cursor"],
@@ -187,6 +214,14 @@ class Desk:
             "cursor": "cursor+1",
             "amount_atoms": "1",
             "nonce": "nonce+1",
+            "counter_nonce": "counter+1",
+            "scope": "31",
+            "key_expires_ns": "now+3_600*second",
+            "max_notional_atoms": "0",
+            "max_delta_atoms": "0",
+            "max_vega_atoms": "0",
+            "rate_per_minute": "0",
+            "subaccount": "1",
             "expires_ns": "now+second",
             "instrument": "all" if kind == CommandKind.CANCEL_ALL else "0",
             "side": "buy",
@@ -215,6 +250,9 @@ class Desk:
         """The command of a line, signed, and the role whose key signed it."""
         verb, *words = line.split()
         given = dict(word.split("=") for word in words)
+        signer, subject = given.get("signer", actor.partition("/")[0]), given.get("subject", "nobody")
+        cosigner = given.get("cosigner", subject.partition("/")[0])
+        self.nonce, self.counter_nonce = self.find_nonce(actor, signer), self.find_nonce(subject, cosigner)
         self.now += self.evaluate(given.get("after", "0"), actor) * SECOND
         kind = KINDS[verb]
         unknown = set(given) - set(COMMAND_FIELDS[kind]) - EXTRA
@@ -224,15 +262,23 @@ class Desk:
             for name in COMMAND_FIELDS[kind]
         }
         time_ns = self.evaluate(given.get("time_ns", "now"), actor)
-        spoken = bool(SIGNED_BY[kind]) or kind == CommandKind.DEPOSIT
-        signer = find_address(actor) if spoken else b""
         items = tuple(
             tuple(self.evaluate(word, actor) for word in item.split(":"))
             for item in given.get("quotes", given.get("legs", "")).split("/")
             if item
         )
-        command = make_command(kind, time_ns, signer, **fields)._replace(items=items)
-        return command, given.get("key", actor)
+        command = make_command(kind, time_ns, **fields)._replace(items=items)
+        if kind == CommandKind.DEPOSIT:
+            return command._replace(signer=find_address(actor)), actor
+        if SIGNED_BY[kind]:
+            command = command._replace(signer=find_address(signer))
+        if signer != actor:
+            command = command._replace(account=find_address(actor))
+        if kind in HAS_SUBJECT:
+            command = command._replace(subject=find_address(subject))
+        if kind in COSIGNED:
+            command = command._replace(cosigner=find_address(cosigner))
+        return command, given.get("key", signer)
 
     def admit(self, command: Command, key: str) -> Code:
         """What the door says: a signature must recover to the signer. [AUTH-1]"""
