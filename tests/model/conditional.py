@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from .quoting import take_quotes
 from .records import BUY, CONDITIONS, FLAGS, GTC, IOC, LIMITS, POST_ONLY, REFERENCES, SELL
 from .spoiling import spoil_field, spoiled
-from .terms import LINKS, Terms, choose_instrument, order_terms, size, soon
+from .terms import LINKS, Terms, choose_instrument, choose_single, order_terms, size, soon
 from .trading import hit
 from .world import DAY, SECOND, Command, World
 
@@ -49,7 +49,7 @@ def _waiting(world: World, who: str, number: int, parent_id: int, **changes: int
 
 def trigger(world: World) -> Commands:
     """One waiting order, at times the child of any order of the account, now and then with a wrong field."""
-    rng, who, number = world.rng, world.trader(), choose_instrument(world)
+    rng, who, number = world.rng, world.trader(), choose_single(world)
     account, parent_id = world.account(who), 0
     if account and world.chance(25):
         mine = sorted(account.orders) + sorted(account.waiting)
@@ -62,7 +62,7 @@ def trigger(world: World) -> Commands:
 
 def bracket(world: World) -> Commands:
     """An order, its children (linked: one cancels the other) and perhaps theirs; then often its fill."""
-    rng, who, number = world.rng, world.trader(), choose_instrument(world)
+    rng, who, number = world.rng, world.trader(), choose_single(world)
     terms = order_terms(world, who, number)
     terms["time_in_force"] = rng.choice((GTC, POST_ONLY, POST_ONLY))
     terms["flags"] &= ~FLAGS["MARKET"]
@@ -98,7 +98,7 @@ def either_or(world: World) -> Commands:
     rng, who = world.rng, world.trader()
     link, ids = rng.randrange(1, LINKS), []
     for _ in range(rng.randrange(2, 4)):
-        number = choose_instrument(world)
+        number = choose_single(world) if world.chance(70) else choose_instrument(world)
         terms = order_terms(world, who, number)
         if terms["flags"] & FLAGS["MARKET"]:
             continue

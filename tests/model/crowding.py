@@ -64,7 +64,8 @@ def fill_gross(world: World) -> Commands:
     underlying = world.model.instruments[number].underlying
     for _ in range(18):
         room = LIMITS["GROSS_LOTS_MAX"] - margin.gross_lots(world.model, account, underlying)
-        lots = max(1, min(LIMITS["ORDER_LOTS_MAX"], room + world.rng.choice((0, 1))))
+        lots = room // world.model.instruments[number].gross_weight + world.rng.choice((0, 1))
+        lots = max(1, min(LIMITS["ORDER_LOTS_MAX"], lots))
         yield world.signed(
             "PLACE", WHALE, instrument=number, side=side, time_in_force=GTC, lots=lots, price_ticks=price
         )

@@ -39,10 +39,14 @@ def make_engine(document: dict[str, Any]) -> Engine:
 def translate(command: dict[str, Any]) -> Command:
     """Return the engine's form of one of the model's commands."""
     kind = CommandKind[command["kind"]]
-    signer = bytes.fromhex(command["signer"][2:]) if command.get("signer") else b""
+    names = ("signer", "account", "subject", "cosigner")
+    addresses = {name: bytes.fromhex(command.get(name, "")[2:]) for name in names}
+    if addresses["account"] == addresses["signer"]:
+        addresses["account"] = b""
     fields = {name: command[name] for name in COMMAND_FIELDS[kind]}
     items = tuple(tuple(item) for item in command.get("items", ()))
-    return make_command(kind, command["time_ns"], signer, b"", **fields)._replace(items=items)
+    made = make_command(kind, command["time_ns"], addresses["signer"], b"", **fields)
+    return made._replace(items=items, **addresses)
 
 
 def chunked(

@@ -16,9 +16,10 @@ TERMS_DAYS = {
     "crowd": (0.08, 1.0, 7.0, 30.0),
     "tiny": (7.0, 30.0, 180.0),
     "crash": (0.08, 1.0, 7.0, 30.0),
+    "desk": (0.05, 0.3, 1.0, 7.0),
 }
-SERIES_PER_UNDERLYING = {"main": 3, "crowd": 2, "tiny": 2, "crash": 2}
-OPTIONS_PER_SERIES = {"main": (5, 1), "crowd": (3, 1), "tiny": (2, 2), "crash": (3, 2)}
+SERIES_PER_UNDERLYING = {"main": 3, "crowd": 2, "tiny": 2, "crash": 2, "desk": 3}
+OPTIONS_PER_SERIES = {"main": (5, 1), "crowd": (3, 1), "tiny": (2, 2), "crash": (3, 2), "desk": (3, 2)}
 
 
 def index(world: World, underlying: int, oracle: str) -> Command:

@@ -10,16 +10,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from . import conditional, crowding, feeds, quoting, stress, trading
+from . import conditional, crowding, dealing, feeds, keying, quoting, stress, trading
 from .model import Command, Event
 from .records import CODES, COMMAND_FIELDS, KINDS, REASONS
 from .world import World, genesis
 
 __all__ = ["genesis", "iter_commands", "iter_world"]
 
-REFRESH_EVERY = 700
+REFRESH_EVERY = {"main": 700, "crowd": 700, "tiny": 700, "crash": 700, "desk": 150}
 EXPIRE_FIRST = 2_500
-EXPIRE_EVERY = {"main": 6_000, "crowd": 6_000, "tiny": 15_000, "crash": 9_000}
+EXPIRE_EVERY = {"main": 6_000, "crowd": 6_000, "tiny": 15_000, "crash": 9_000, "desk": 4_000}
 CROWD_EVERY = 400_000
 CROWD_AT = {"main": 30_000, "crowd": 2_500}
 
@@ -55,6 +55,31 @@ ACTIONS: list[tuple[Action, int]] = [
     (stress.set_slice, 2),
     (stress.insure, 4),
     (stress.forbidden, 2),
+    (keying.authorize, 9),
+    (keying.tight_order, 7),
+    (keying.tight_quotes, 4),
+    (keying.tight_block, 4),
+    (keying.revoke, 5),
+    (keying.on_time, 5),
+    (keying.subaccount, 3),
+    (keying.transfer, 8),
+    (dealing.block, 12),
+    (dealing.list_combo, 6),
+    (dealing.ladder, 5),
+]
+DESK: list[tuple[Action, int]] = [
+    (keying.authorize, 40),
+    (keying.tight_order, 40),
+    (keying.tight_quotes, 20),
+    (keying.tight_block, 20),
+    (keying.revoke, 14),
+    (keying.on_time, 30),
+    (keying.hurry, 8),
+    (keying.subaccount, 10),
+    (keying.transfer, 40),
+    (dealing.block, 80),
+    (dealing.list_combo, 20),
+    (dealing.ladder, 30),
 ]
 CRASHES: list[tuple[Action, int]] = [
     (stress.lever, 40),
@@ -73,7 +98,7 @@ def _schedule(world: World) -> Iterator[Command]:
     """An endless stream of commands; each is applied before the next is drawn."""
     yield from trading.first_deposits(world)
     yield from feeds.start(world)
-    table = ACTIONS + (CRASHES if world.profile == "crash" else [])
+    table = ACTIONS + {"crash": CRASHES, "desk": DESK}.get(world.profile, [])
     actions = [action for action, _ in table]
     weights = [weight for _, weight in table]
     if world.profile == "tiny":
@@ -81,6 +106,7 @@ def _schedule(world: World) -> Iterator[Command]:
         weights[actions.index(trading.cancel)] *= 2
         weights[actions.index(feeds.stray_listing)] *= 3
     refreshed = world.sequence
+    refresh_every = REFRESH_EVERY[world.profile]
     expire_at = EXPIRE_FIRST
     crowd_at = CROWD_AT.get(world.profile)
     while True:
@@ -93,11 +119,11 @@ def _schedule(world: World) -> Iterator[Command]:
         if world.sequence >= expire_at:
             expire_at += EXPIRE_EVERY[world.profile]
             yield from feeds.expire_nearest(world)
-        if world.sequence - refreshed >= REFRESH_EVERY:
+        if world.sequence - refreshed >= refresh_every:
             refreshed = world.sequence
-            if world.chance(30):
+            if world.chance(30 if refresh_every > 500 else 8):
                 yield from feeds.long_pause(world)
-                refreshed -= REFRESH_EVERY - world.rng.randrange(1, 80)
+                refreshed -= refresh_every - world.rng.randrange(1, 80)
                 continue
             yield from feeds.list_missing(world)
             yield from feeds.refresh(world)

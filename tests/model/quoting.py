@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from .records import BUY, CALL, IOC, PUT, SELL
-from .spoiling import spoil_field, spoiled, wrong_values
+from .spoiling import spoil_field, spoil_item, spoiled
 from .world import SECOND, Command, World
 
 Commands = Iterator[Command]
-Quote = tuple[int, int, int, int, int]
+Quote = tuple[int, ...]
 MAKERS = 4
 OPTIONS_MAX = 20
 
@@ -83,15 +83,6 @@ def _quote(world: World, number: int) -> Quote:
     return number, bid, lots[0], ask, lots[1]
 
 
-def _spoil_quote(world: World, quote: Quote) -> Quote:
-    """One number of a quote out of its range."""
-    place = world.rng.randrange(5)
-    name = ("instrument", "price_ticks", "lots", "price_ticks", "lots")[place]
-    values = list(quote)
-    values[place] = world.rng.choice(wrong_values(world, {})[name])
-    return values[0], values[1], values[2], values[3], values[4]
-
-
 def mass_quote(world: World) -> Commands:
     """1 to 20 quotes of a group, seldom with something wrong; then often somebody who takes them."""
     rng, model = world.rng, world.model
@@ -106,7 +97,7 @@ def mass_quote(world: World) -> Commands:
     items = [_quote(world, number) for number in sorted(rng.sample(pool, count))]
     if items and world.chance(6):
         place = rng.randrange(len(items))
-        items[place] = _spoil_quote(world, items[place])
+        items[place] = spoil_item(world, "MASS_QUOTE", items[place])
         if world.chance(80):
             items.sort()
     elif world.chance(2):

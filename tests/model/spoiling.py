@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .keys import ZERO_ADDRESS
 from .records import E6, LIMITS
 from .world import DAY, INT64_MAX, INT64_MIN, SECOND, STRANGER, Command, World
 
@@ -15,6 +16,9 @@ def spoiled(world: World, command: Command, percent: float) -> Command:
         return command
     rng = world.rng
     kind = rng.randrange(6)
+    if world.chance(40):
+        _misname(world, command)
+        return command
     if kind == 0:
         command["signer"] = STRANGER
     elif kind == 1:
@@ -28,6 +32,22 @@ def spoiled(world: World, command: Command, percent: float) -> Command:
     else:
         command["nonce"] += rng.randrange(5)
     return command
+
+
+def _misname(world: World, command: Command) -> None:
+    """Somebody else's address wherever the command has one, or another nonce of the counterparty."""
+    rng, accounts = world.rng, world.model.accounts
+    names = [name for name in ("account", "subject", "cosigner", "counter_nonce") if name in command]
+    if not names:
+        command["signer"] = STRANGER
+        return
+    name = rng.choice(names)
+    if name == "counter_nonce":
+        command[name] = rng.choice((command[name] - 1, 0, -1, INT64_MIN))
+        return
+    known = [account.address for account in accounts]
+    keys = [key.address for account in accounts for key in account.keys.values()]
+    command[name] = rng.choice((STRANGER, ZERO_ADDRESS, command["signer"], *known[:4], *keys[:4]))
 
 
 def wrong_values(world: World, command: Command) -> dict[str, tuple[int, ...]]:
@@ -71,6 +91,15 @@ def wrong_values(world: World, command: Command) -> dict[str, tuple[int, ...]]:
         "delta_limit_atoms": (*EXTREMES, 1, 1 << 60, (1 << 60) + 1),
         "vega_limit_atoms": (*EXTREMES, 1, 1 << 60, (1 << 60) + 1),
         "demand_e6": (-2, *EXTREMES, 0, E6, E6 + 1),
+        "scope": (0, *EXTREMES, 31, 32, 1 << rng.randrange(5)),
+        "key_expires_ns": (0, *EXTREMES, now, now + 1),
+        "max_notional_atoms": (*EXTREMES, 1, 1 << 60, (1 << 60) + 1),
+        "max_delta_atoms": (*EXTREMES, 1, 1 << 60, (1 << 60) + 1),
+        "max_vega_atoms": (*EXTREMES, 1, 1 << 60, (1 << 60) + 1),
+        "rate_per_minute": (*EXTREMES, 1, E6, E6 + 1),
+        "subaccount": (0, *EXTREMES, (1 << 31) - 1, 1 << 31),
+        "amount_atoms": (0, *EXTREMES, 1),
+        "ratio": (0, *EXTREMES, LIMITS["COMBO_RATIO_MAX"], LIMITS["COMBO_RATIO_MAX"] + 1),
         "slice_notional_atoms": (0, *EXTREMES, 1, far - 1, far),
     }
 
@@ -81,3 +110,16 @@ def spoil_field(world: World, command: Command) -> Command:
     name = world.rng.choice([name for name in command if name in wrong])
     command[name] = world.rng.choice(wrong[name])
     return command
+
+
+def spoil_item(world: World, kind: str, item: tuple[int, ...]) -> tuple[int, ...]:
+    """One number of a quote or of a leg at or beyond an end of its range."""
+    names = {
+        "MASS_QUOTE": ("instrument", "price_ticks", "lots", "price_ticks", "lots"),
+        "BLOCK_TRADE": ("instrument", "side", "lots", "price_ticks"),
+        "LIST_COMBO": ("instrument", "ratio"),
+    }
+    place = world.rng.randrange(len(item))
+    values = list(item)
+    values[place] = world.rng.choice(wrong_values(world, {})[names[kind][place]])
+    return tuple(values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from . import feeds, margin, quoting, trading
+from . import dealing, feeds, margin, quoting, trading
 from .records import BUY, CALL, E6, FLAGS, GTC, IOC, LIMITS, POST_ONLY, PUT, REFERENCES, SELL, STAGES, Account
 from .spoiling import spoil_field, spoiled
 from .terms import boundary_lots
@@ -218,6 +218,8 @@ def forbidden(world: World) -> Commands:
         lambda: world.signed("PLACE_TRIGGER", who, **waits),
         lambda: world.signed("REPLACE", who, order_id=1, lots=1, price_ticks=1),
         lambda: world.signed("WITHDRAW", who, amount_atoms=rng.choice((0, 1))),
+        lambda: world.signed("TRANSFER", who, amount_atoms=rng.choice((0, 1))) | {"subject": world.trader()},
+        lambda: dealing.block_of(world, *rng.sample((who, world.trader()), 2), [(number, BUY, 1, 1)]),
         lambda: world.signed("INSURE", who, amount_atoms=rng.choice((0, 1))),
         lambda: world.signed("MASS_QUOTE", who, group=1) | {"items": rng.choice(([], [(0, 1, 1, 2, 1)]))},
         lambda: world.signed("CANCEL_ALL", who, instrument=-1, label=0, group=0),

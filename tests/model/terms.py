@@ -10,15 +10,31 @@ Terms = dict[str, int]
 STYLES = {"plain": 52, "market": 9, "sweep": 7, "fok": 8, "iceberg": 10, "volatility": 9}
 LINKS = 30
 LABELS = 5
+COMBO_PERCENT = {"main": 8, "crowd": 5, "tiny": 10, "crash": 12, "desk": 40}
 
 
 def choose_instrument(world: World) -> int:
     """One that can be traded, now and then any other."""
     rng, count = world.rng, len(world.model.instruments)
     live = world.live() or [rng.randrange(-1, count + 1)]
+    combos = [n for n in live if 0 <= n < count and world.model.instruments[n].legs]
+    if combos and world.chance(COMBO_PERCENT[world.profile]):
+        return rng.choice(combos)
     if count and world.chance(3):
         return rng.randrange(max(0, count - 20), count)
     return rng.choice(live)
+
+
+def choose_single(world: World) -> int:
+    """Almost always one that is not a combo: for orders that wait."""
+    number = choose_instrument(world)
+    while 0 <= number < len(world.model.instruments) and world.model.instruments[number].legs:
+        if world.chance(3):
+            break
+        number = choose_instrument(world)
+        if all(world.model.instruments[n].legs for n in world.live()):
+            break
+    return number
 
 
 def choose_side(world: World, account: Account | None, number: int) -> int:
@@ -42,12 +58,13 @@ def limit(world: World, number: int, side: int) -> int:
     opposite = world.model.books[number][1 - side]
     sign = 1 if side == BUY else -1
     fair = world.fair_ticks(instrument)
+    scale = abs(fair - LIMITS["COMBO_TICK_OFFSET"]) if instrument.legs else fair
     if opposite and world.chance(50):
         depth = min(len(opposite), rng.choice((1, 1, 2, 4))) - 1
         price = opposite[depth].price_ticks + sign * rng.choice((0, 0, 0, 1, 5))
     else:
         price = (
-            fair - sign * int(rng.expovariate(1) * max(1.0, fair * 0.004)) + sign * rng.choice((0, 0, 0, 1))
+            fair - sign * int(rng.expovariate(1) * max(1.0, scale * 0.004)) + sign * rng.choice((0, 0, 0, 1))
         )
     if world.chance(1):
         price = rng.choice((1, 2, fair * 2, LIMITS["PRICE_TICKS_MAX"]))

@@ -12,7 +12,7 @@ from .world import INT64_MAX, INT64_MIN, WHALE, Command, World
 
 Commands = Iterator[Command]
 DOLLAR = 1_000_000
-CROWDED = {"main": 25, "crowd": 25, "tiny": 9, "crash": 25}
+CROWDED = {"main": 25, "crowd": 25, "tiny": 9, "crash": 25, "desk": 25}
 
 
 def deposit(world: World) -> Commands:

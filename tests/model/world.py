@@ -3,7 +3,8 @@
 Profiles: `main` has room for everything and bands as a venue would set them; `crowd` has room and bands so
 wide that they never matter, but soon has an account with all the open and waiting orders it may have; `tiny`
 runs out of accounts, orders, positions, waiting orders, instruments and series; in `crash` prices jump and
-thin accounts are liquidated all the time.
+thin accounts are liquidated all the time; in `desk` accounts with sub-accounts let keys with tight limits
+sign, and trade combos and blocks.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+from .keys import SCOPE_BY_KIND
 from .model import Event, Model
 from .records import CALL, COMMAND_FIELDS, LIMITS, OPEN, PERPETUAL, PUT, SCALES, SCHEMA, Account, Instrument
 
@@ -25,9 +27,9 @@ WHALE = "0x" + "7a" * 20
 START_ATOMS = (80_000_000_000, 2_500_000_000)
 
 OPTIONAL = frozenset(SCHEMA["optional"]["fields"])
-PROFILES = ("main", "crowd", "tiny", "crash")
+PROFILES = ("main", "crowd", "tiny", "crash", "desk")
 ROOMY = {
-    "accounts": 13,
+    "accounts": 20,
     "orders": 6000,
     "positions": 2000,
     "instruments": 4096,
@@ -38,9 +40,10 @@ LIMITS_BY_PROFILE = {
     "main": ROOMY,
     "crowd": ROOMY,
     "crash": ROOMY | {"orders": 800, "positions": 165},
+    "desk": ROOMY | {"accounts": 24, "positions": 330},
     "tiny": {"accounts": 5, "orders": 70, "positions": 58, "instruments": 17, "series": 6, "triggers": 9},
 }
-ORACLES_BY_PROFILE = {"main": (3, 2), "crowd": (4, 2), "tiny": (5, 3), "crash": (3, 2)}
+ORACLES_BY_PROFILE = {"main": (3, 2), "crowd": (4, 2), "tiny": (5, 3), "crash": (3, 2), "desk": (3, 2)}
 PARAMETERS = {
     "observation_skew_ns": 2 * SECOND,
     "observation_age_ns_max": 30 * SECOND,
@@ -67,7 +70,9 @@ BANDS_BY_PROFILE = {
     "crowd": (10**9, 10**9),
     "tiny": (250_000, 100_000),
     "crash": (100_000, 40_000),
+    "desk": (80_000, 40_000),
 }
+KEYED_PERCENT = {"main": 25, "crowd": 25, "tiny": 25, "crash": 25, "desk": 65}
 HASTE = {"slice_tick_count": 3, "auction_tick_count": 4, "auction_step_e6": 60_000}
 TIERS = (
     (300, 100, 500, 200),
@@ -120,9 +125,10 @@ class World:
         self.now = BEGIN_NS
         self.sequence = 0
         self.told: list[Event] = []
-        count = self.model.limits["accounts"] - 1
+        count = min(self.model.limits["accounts"], 13) - 1
         self.traders = [WHALE] + [f"0x{0x1000 + number:040x}" for number in range(count)]
         self.spot = list(START_ATOMS)
+        self.promised: set[str] = set()
 
     def chance(self, percent: float) -> bool:
         """True in `percent` of a hundred calls."""
@@ -134,15 +140,46 @@ class World:
         assert sorted(given) == sorted(COMMAND_FIELDS[kind]), kind
         return {"kind": kind, "sequence": 0, "time_ns": self.now, "signer": signer, **given}
 
-    def signed(self, kind: str, signer: str, **fields: int) -> Command:
-        """A command of an account or the operator with its next nonce and an hour to live."""
-        if signer == OPERATOR:
-            nonce = self.model.house.operator_nonce + 1
-        else:
-            number = self.model.account_number(signer)
-            nonce = self.model.accounts[number].nonce + 1 if number >= 0 else 1
-        nonce += self.rng.randrange(3) if self.chance(5) else 0
-        return self.command(kind, signer, nonce=nonce, expires_ns=self.now + 3600 * SECOND, **fields)
+    def signed(self, kind: str, who: str, **fields: int) -> Command:
+        """A command of an account or the operator with its next nonce and an hour to live; a sub-account's is
+        signed by its owner, any account's at times by one of its keys.
+        """
+        if who == OPERATOR:
+            nonce = self.model.house.operator_nonce + 1 + self._gap()
+            return self.command(kind, who, nonce=nonce, expires_ns=self.now + 3600 * SECOND, **fields)
+        return self.signed_by(kind, who, self.signer(kind, who), **fields)
+
+    def signed_by(self, kind: str, who: str, signer: str, **fields: int) -> Command:
+        """An account's command with the next nonce of whoever signs it."""
+        nonce = self.next_nonce(who, signer)
+        signed = {"nonce": nonce, "expires_ns": self.now + 3600 * SECOND}
+        return self.command(kind, signer, **(signed | fields)) | {"account": who}
+
+    def signer(self, kind: str, who: str) -> str:
+        """Who signs a command of the account: itself, its owner or a key, mostly one that may."""
+        account = self.account(who)
+        if account is None or who in self.promised:
+            return who if account is None else STRANGER
+        may = [key for key in account.keys.values() if key.scope & SCOPE_BY_KIND.get(kind, 0)]
+        may = [key for key in may if key.key_expires_ns > self.now]
+        if self.chance(2):
+            may = list(account.keys.values())
+        if may and self.chance(KEYED_PERCENT[self.profile]):
+            return self.rng.choice(may).address
+        if account.owner >= 0 and self.chance(97):
+            return self.model.accounts[account.owner].address
+        return who
+
+    def next_nonce(self, who: str, signer: str) -> int:
+        """A nonce that the account's signer has not used, at times not the next one."""
+        account = self.account(who)
+        if account is None:
+            return 1
+        known = [key.nonce for key in account.keys.values() if key.address == signer]
+        return (known[0] if known else account.nonce) + 1 + self._gap()
+
+    def _gap(self) -> int:
+        return self.rng.randrange(3) if self.chance(5) else 0
 
     def pass_time(self, ns: int) -> None:
         """Move the clock."""
@@ -157,7 +194,8 @@ class World:
         """An address that has an account, or any trader's if there is none."""
         if not self.model.accounts:
             return self.rng.choice(self.traders)
-        return self.rng.choice(self.model.accounts).address
+        known = [account.address for account in self.model.accounts]
+        return self.rng.choice([address for address in known if address not in self.promised])
 
     def accepted(self) -> bool:
         """Whether the last command was."""
