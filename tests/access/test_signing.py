@@ -17,7 +17,7 @@ from novate.access.signing_domain import STRUCT_TYPES, list_types
 from novate.protocol.command import Command, make_command
 from novate.protocol.frame import keccak256
 from novate.protocol.generated.codes import CommandKind
-from novate.protocol.generated.records import COMMAND_FIELDS, ITEM_FIELDS, STRUCT_TYPE
+from novate.protocol.generated.records import COMMAND_FIELDS, HAS_SUBJECT, ITEM_STRUCT_TYPE, STRUCT_TYPE
 from novate.protocol.signing import (
     DOMAIN_TYPE,
     Domain,
@@ -32,7 +32,7 @@ from novate.protocol.signing import (
     recover_signer,
 )
 
-from .harness import MAKER, SETTLEMENT, run_venue
+from .harness import MAKER, SETTLEMENT, TAKER, run_venue
 
 VECTORS = Path(__file__).parents[3] / "shared" / "data" / "evm" / "ethers_eip712.json.gz"
 DOMAIN = Domain(31_337, SETTLEMENT)
@@ -50,7 +50,12 @@ VALUES = {
     "condition": 1,
     "cancel_on_disconnect": 1,
 }
-ITEM_NAMES = ("instrument", "bidTicks", "bidLots", "askTicks", "askLots")
+SUBJECT = KeySigner(TAKER).address
+ITEMS: dict[CommandKind, tuple[tuple[int, ...], ...]] = {
+    CommandKind.MASS_QUOTE: ((3, 1_000, 25, 1_010, 30), (4, 0, 0, 7, 1)),
+    CommandKind.BLOCK_TRADE: ((3, 0, 25, 1_010), (4, 1, 30, 7)),
+    CommandKind.LIST_COMBO: ((3, 1), (4, -2)),
+}
 
 
 def make_example(kind: CommandKind) -> Command:
@@ -59,17 +64,20 @@ def make_example(kind: CommandKind) -> Command:
     if kind == CommandKind.LIST_INSTRUMENT:
         fields |= {"strike_atoms": 80_000_000_000, "expiry_ns": 1_774_598_400_000_000_000}
     command = make_command(kind, 0, ACCOUNT, b"", **fields)
-    if kind in ITEM_FIELDS:
-        command = command._replace(items=((3, 1_000, 25, 1_010, 30), (4, 0, 0, 7, 1)))
-    return command
+    return command._replace(items=ITEMS.get(kind, ()), subject=SUBJECT if kind in HAS_SUBJECT else b"")
 
 
 def read_message(command: Command) -> dict[str, Any]:
     """The struct of a command as a wallet takes it."""
     message: dict[str, Any] = {name: value for _, name, value in describe_struct(command, NAMES)}
-    if command.items:
-        rows = [(NAMES.instrument(item[0]), *item[1:]) for item in command.items]
-        message["quotes"] = [dict(zip(ITEM_NAMES, row, strict=True)) for row in rows]
+    if command.kind in ITEM_STRUCT_TYPE:
+        item_type = ITEM_STRUCT_TYPE[command.kind]
+        names = [field["name"] for fields in list_types(item_type).values() for field in fields]
+        rows = [[NAMES.instrument(item[0]), *item[1:]] for item in command.items]
+        if command.kind == CommandKind.BLOCK_TRADE:
+            rows = [[row[0], ("buy", "sell")[int(row[1])], *row[2:]] for row in rows]
+        items = [dict(zip(names, row, strict=True)) for row in rows]
+        message["quotes" if command.kind == CommandKind.MASS_QUOTE else "legs"] = items
     return message
 
 
@@ -137,8 +145,10 @@ def test_server_publishes_what_is_signed(tmp_path: Path) -> None:
             assert described["genesis_hash"] == "0x" + venue.genesis.hash.hex()
             orders = {"Place", "Replace", "Cancel", "CancelAll", "PlaceTrigger", "MassQuote"}
             others = {"Withdraw", "Login", "Protect", "SetMmp", "Backstop", "Insure"}
-            assert orders | others == set(described["struct_types"])
-            assert orders | others | {"Quote", "EIP712Domain"} == set(described["types"])
+            desk = {"AuthorizeKey", "RevokeKey", "CreateSubaccount", "Transfer", "BlockTrade"}
+            assert orders | others | desk == set(described["struct_types"])
+            parts = {"Quote", "Leg", "EIP712Domain"}
+            assert orders | others | desk | parts == set(described["types"])
 
     asyncio.run(scenario())
 

@@ -151,7 +151,7 @@ class AccountPayloads:
             "id": view.account,
             "username": address,
             "system_name": address,
-            "type": "main",
+            "type": "main" if view.owner < 0 else "subaccount",
             "nonce": str(view.nonce),
             "self_trading_reject_mode": "reject_taker",
             "mmp_enabled": bool(views.read_groups(self.engine, view.account)),

@@ -5,7 +5,14 @@ A name that means nothing here is dropped, as Deribit drops it.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from novate.access.market_payloads import FUTURE, OPTION, name_index, name_kind
+from novate.access.market_payloads import (
+    FUTURE,
+    FUTURE_COMBO,
+    OPTION,
+    OPTION_COMBO,
+    name_index,
+    name_kind,
+)
 from novate.execution.engine import Engine, InstrumentView
 from novate.protocol.generated.constants import E6
 from novate.protocol.genesis import Genesis
@@ -14,7 +21,7 @@ RAW = "raw"
 INTERVALS = {"raw": RAW, "100ms": "100ms", "agg2": "100ms"}
 DEPTHS = {"1": 1, "10": 10, "20": 20}
 ANY = "any"
-KINDS = (FUTURE, OPTION, ANY)
+KINDS = (FUTURE, OPTION, FUTURE_COMBO, OPTION_COMBO, ANY)
 NO_ACCOUNT = -1
 
 
@@ -63,6 +70,8 @@ class ChannelReader:
         parts = name.split(".")
         if parts[0] == "user":
             return None if account is None else self.read_user(name, parts[1:], account)
+        if parts[0] == "block_rfq":
+            return None if account is None else self.read_rfq(name, parts[1:], account)
         reader = self.public.get((parts[0], len(parts) - 1))
         return None if reader is None else reader(name, parts)
 
@@ -113,6 +122,15 @@ class ChannelReader:
         if parts[1] != "state" or parts[2] not in KINDS or parts[3] not in self.currencies:
             return None
         return Channel(name, ("state", 0), True, parts[2], parts[3])
+
+    def read_rfq(self, name: str, parts: list[str], account: int) -> Channel | None:
+        """Return `block_rfq.maker.{currency}`, everybody's requests, or `block_rfq.taker.{currency}`, the own
+        ones.
+        """
+        if len(parts) != 2 or parts[0] not in ("maker", "taker") or parts[1] not in self.currencies:
+            return None
+        key = (f"rfq_{parts[0]}", 0 if parts[0] == "maker" else account)
+        return Channel(name, key, True, currency=parts[1])
 
     def read_user(self, name: str, parts: list[str], account: int) -> Channel | None:
         """Return `user.orders` or `user.trades`, by instrument or kind and currency, `user.portfolio`,

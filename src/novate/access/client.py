@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-from novate.access.client_link import VenueLink
-from novate.access.client_signing import ClientInstrument, write_decimal
+from novate.access.client_desk import DeskClient
+from novate.access.client_signing import ClientInstrument, read_money, write_decimal
 from novate.access.errors import ApiError
 from novate.access.order_terms import hash_label, read_limit, read_order
 from novate.access.parameters import MmpParameters, PlaceParameters, QuotePair
-from novate.access.quantities import Number, read_demand_e6, read_lots, read_usdc_atoms
+from novate.access.quantities import Number, read_demand_e6, read_lots
 from novate.access.quote_terms import read_group, read_mmp, read_quotes, read_seconds
 from novate.protocol.generated.codes import CommandKind, Side
 from novate.protocol.signing import ALL_INSTRUMENTS
@@ -44,16 +44,9 @@ def write_quote_side(side: tuple[Decimalish, Decimalish] | None) -> dict[str, st
     return {"price": write_decimal(side[0], "price"), "amount": write_decimal(side[1], "amount")}
 
 
-def read_money(text: str) -> int:
-    """Return the atoms of an amount of USDC; ValueError off the grid."""
-    try:
-        return read_usdc_atoms(text)
-    except ApiError as error:
-        raise ValueError(str(error)) from error
-
-
-class NovateClient(VenueLink):
-    """Every write of the venue; reads go through `call`.
+class NovateClient(DeskClient):
+    """Every write of the venue; reads go through `call`. Keys, sub-accounts, blocks, requests for quotes and
+    combos are in client_desk.py.
 
     A number off its grid, an option that does not exist or options that do not fit are ValueErrors, before
     anything is signed.
@@ -187,7 +180,8 @@ class NovateClient(VenueLink):
     def find_option(self, base: str) -> ClientInstrument:
         """Return an option of an underlying, for its lots; LookupError if none is known."""
         for instrument in self.instruments.values():
-            if instrument.name.startswith(f"{base}_") and instrument.name.endswith(("-C", "-P")):
+            is_option = instrument.name.endswith(("-C", "-P")) and not instrument.tick_offset
+            if is_option and instrument.name.startswith(f"{base}_"):
                 return instrument
         raise LookupError(f"no option on {base} is listed; call load_instruments after a new listing")
 
@@ -289,7 +283,7 @@ class NovateClient(VenueLink):
         return result
 
     async def withdraw(self, amount_usdc: Decimalish) -> dict[str, Any]:
-        """Withdraw USDC to the account's own wallet; it is claimed on chain."""
+        """Withdraw USDC to the wallet of the account's owner; it is claimed on chain."""
         text = write_decimal(amount_usdc, "amount")
         params = {"amount": text, "currency": "USDC"}
         fields = {"amount_atoms": read_money(text)}

@@ -26,7 +26,10 @@ from novate.access.client_signing import (
     NonceClock,
     Signer,
 )
+from novate.access.combo_terms import COMBO_MARK
+from novate.access.quantities import read_address
 from novate.protocol.generated.codes import CommandKind
+from novate.protocol.generated.constants import COMBO_TICK_OFFSET
 from novate.protocol.signing import Domain
 
 logger = logging.getLogger("novate.client")
@@ -40,8 +43,9 @@ class VenueLink:
     """Speaks to one venue for at most one account; NovateClient has the venue's methods.
 
     `url` is the WebSocket's, such as ws://127.0.0.1:8080/ws/api/v2; `key` is a coincurve key or any Signer,
-    or None to only read. With `reconnect`, a lost connection is made again, logged in and subscribed as
-    before.
+    or None to only read. `account` is the address of the account that the key signs for, by default its own:
+    of one that has authorised the key, or of a sub-account of the key's. With `reconnect`, a lost connection
+    is made again, logged in and subscribed as before.
     """
 
     def __init__(
@@ -51,9 +55,11 @@ class VenueLink:
         timeout_s: float = 10.0,
         reconnect: bool = True,
         clock_ns: Callable[[], int] = time.time_ns,
+        account: str = "",
     ) -> None:
         self.url = url
         self.signer: Signer | None = KeySigner(key) if isinstance(key, PrivateKey) else key
+        self.account = read_address(account) if account else b""
         self.timeout_s = timeout_s
         self.reconnect = reconnect
         self.clock_ns = clock_ns
@@ -103,7 +109,7 @@ class VenueLink:
             )
         await self.load_instruments()
         if self.signer is not None:
-            self.commands = CommandSigner(self.signer, domain)
+            self.commands = CommandSigner(self.signer, domain, self.account)
             await self.login()
 
     async def close(self) -> None:
@@ -155,20 +161,30 @@ class VenueLink:
         fields: Mapping[str, int],
         name: str = "",
         items: Items = (),
+        subject: bytes = b"",
     ) -> Any:
         """Number, sign and send one command, then wait for its outcome.
 
         `name` is what the command's instrument or underlying is called.
         """
-        if self.commands is None:
-            raise ValueError("Condition failed: a client that writes has a key.")
+        commands = self.require_signer()
         async with self.sending:
             nonce = self.nonces.take()
             expires_ns = self.clock_ns() + EXPIRES_AFTER_NS
-            numbered = {each.number: each.name for each in self.instruments.values()} if items else {}
-            signed = self.commands.sign(kind, nonce, expires_ns, name, items, numbered, **fields)
+            numbered = self.number_names() if items else {}
+            signed = commands.sign(kind, nonce, expires_ns, name, items, numbered, subject, **fields)
             future = await self.send(method, params | signed)
         return await self.wait(method, future)
+
+    def require_signer(self) -> CommandSigner:
+        """Return who signs; ValueError for a client that only reads."""
+        if self.commands is None:
+            raise ValueError("Condition failed: a client that writes has a key.")
+        return self.commands
+
+    def number_names(self) -> dict[int, str]:
+        """Return the names of the known instruments by their numbers."""
+        return {each.number: each.name for each in self.instruments.values()}
 
     # Login and instruments.
 
@@ -179,9 +195,7 @@ class VenueLink:
         params = self.commands.sign_login(self.clock_ns() // 1_000_000, nonce)
         result: dict[str, Any] = await self.call("public/auth", params)
         self.access_token = result["access_token"]
-        if result["account_id"] >= 0:
-            summary = await self.call("private/get_account_summary", {"currency": "USDC"})
-            self.nonces.raise_to(int(summary["nonce"]))
+        self.nonces.raise_to(int(result["nonce"]))
         return result
 
     async def load_instruments(self) -> dict[str, ClientInstrument]:
@@ -189,7 +203,11 @@ class VenueLink:
         for row in await self.call("public/get_instruments", {"currency": "any"}):
             name = row["instrument_name"]
             self.instruments[name] = ClientInstrument(
-                name, row["lots_per_unit"], row["tick_atoms"], row["instrument_id"]
+                name,
+                row["lots_per_unit"],
+                row["tick_atoms"],
+                row["instrument_id"],
+                COMBO_TICK_OFFSET if COMBO_MARK in name else 0,
             )
         return self.instruments
 

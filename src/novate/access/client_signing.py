@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, Protocol
 
 from coincurve import PrivateKey
 
-from novate.access.quantities import Exact, Number, read_decimal
+from novate.access.errors import ApiError
+from novate.access.quantities import Exact, Number, read_decimal, read_usdc_atoms
 from novate.protocol.command import Command, make_command
 from novate.protocol.generated.codes import CommandKind
 from novate.protocol.signing import (
@@ -54,12 +55,15 @@ class KeySigner:
 
 
 class ClientInstrument(NamedTuple):
-    """What the client needs of an instrument: its name, its two grids and its number at the venue."""
+    """What the client needs of an instrument: its name, its two grids and its number at the venue. A combo's
+    price of zero is `tick_offset` ticks.
+    """
 
     name: str
     lots_per_unit: int
     tick_atoms: int
     number: int = 0
+    tick_offset: int = 0
 
 
 def to_decimal(value: Number | Decimal, name: str) -> Exact:
@@ -73,17 +77,33 @@ def write_decimal(value: Number | Decimal, name: str) -> str:
     return format(Decimal(exact.digits).scaleb(-exact.decimals), "f")
 
 
+def read_money(text: str) -> int:
+    """Return the atoms of an amount of USDC; ValueError off the grid."""
+    try:
+        return read_usdc_atoms(text)
+    except ApiError as error:
+        raise ValueError(str(error)) from error
+
+
 class NonceClock:
     """Strictly increasing nonces: nanoseconds of the wall clock, or one more than the last."""
 
     def __init__(self, clock_ns: Callable[[], int] = time.time_ns) -> None:
         self.clock_ns = clock_ns
         self.last = 0
+        self.last_reserved = 0
 
     def take(self) -> int:
         """Return the next nonce."""
         self.last = max(self.last + 1, self.clock_ns())
         return self.last
+
+    def reserve(self, ahead_ns: int) -> int:
+        """Return a nonce above those that will be taken in the next `ahead_ns`; only `raise_to` makes later
+        ones greater.
+        """
+        self.last_reserved = max(self.last_reserved + 1, self.last + 1, self.clock_ns() + ahead_ns)
+        return self.last_reserved
 
     def raise_to(self, used: int) -> None:
         """Never return a nonce up to this one, which the account has used."""
@@ -91,11 +111,12 @@ class NonceClock:
 
 
 class CommandSigner:
-    """Signs commands for one account of one venue."""
+    """Signs commands for one account of one venue: the signer's own, unless `account` names another."""
 
-    def __init__(self, signer: Signer, domain: Domain) -> None:
+    def __init__(self, signer: Signer, domain: Domain, account: bytes = b"") -> None:
         self.signer = signer
         self.domain = domain
+        self.account = account or signer.address
 
     def sign(
         self,
@@ -105,6 +126,7 @@ class CommandSigner:
         name: str = "",
         items: Items = (),
         numbered: Mapping[int, str] = NO_NAMES,
+        subject: bytes = b"",
         **fields: int,
     ) -> dict[str, Any]:
         """Return the parameters that every write carries.
@@ -112,28 +134,34 @@ class CommandSigner:
         `name` is what an instrument or underlying field stands for, `numbered` has the names of items.
         """
         names = Names(lambda number: numbered.get(number, name), lambda number: name)
-        command = make_command(
-            kind, 0, self.signer.address, b"", nonce=nonce, expires_ns=expires_ns, **fields
-        )
-        return self.complete(command._replace(items=items), names)
+        command = make_command(kind, 0, self.account, b"", nonce=nonce, expires_ns=expires_ns, **fields)
+        return self.complete(command._replace(items=items, subject=subject), names)
 
     def complete(self, command: Command, names: Names) -> dict[str, Any]:
         """Return the signed parameters of a command."""
-        signature = self.signer.sign(compute_digest(command, names, self.domain))
-        return {
-            "account": "0x" + self.signer.address.hex(),
+        return self.name_parties() | {
             "nonce": str(command.get("nonce")),
             "expires_ns": str(command.get("expires_ns")),
             "chain_id": self.domain.chain_id,
-            "signature": "0x" + signature.hex(),
+            "signature": self.sign_struct(command, names),
         }
+
+    def sign_struct(self, command: Command, names: Names) -> str:
+        """Return the signature of a command's struct as text."""
+        return "0x" + self.signer.sign(compute_digest(command, names, self.domain)).hex()
+
+    def name_parties(self) -> dict[str, str]:
+        """Return the account, and who signs for it if that is not itself."""
+        parties = {"account": "0x" + self.account.hex()}
+        if self.account != self.signer.address:
+            parties["signer"] = "0x" + self.signer.address.hex()
+        return parties
 
     def sign_login(self, timestamp_ms: int, nonce: str) -> dict[str, Any]:
         """Return the parameters of public/auth."""
-        digest = compute_login_digest(self.signer.address, timestamp_ms, nonce, self.domain)
-        return {
+        digest = compute_login_digest(self.account, timestamp_ms, nonce, self.domain)
+        return self.name_parties() | {
             "grant_type": "wallet_signature",
-            "account": "0x" + self.signer.address.hex(),
             "timestamp": timestamp_ms,
             "nonce": nonce,
             "signature": "0x" + self.signer.sign(digest).hex(),

@@ -16,6 +16,7 @@ from novate.access.dispatch import Call, answer_read, encode_failure, finish_wri
 from novate.access.errors import ApiError
 from novate.access.limits import CreditBucket
 from novate.access.methods_write import WRITES
+from novate.access.sessions import Session
 from novate.access.venue import Venue
 from novate.access.wire import (
     TOKEN_DECODER,
@@ -51,14 +52,17 @@ class BoundedSocket(web.WebSocketResponse):
 
 
 class Connection:
-    """One client. `address` is its wallet once it has logged in, `logins` every wallet that it has been."""
+    """One client. `session` is its login, `logins` every account that it has logged in as, `keys` the
+    sessions of keys that have read on it.
+    """
 
     def __init__(self, venue: Venue, socket: BoundedSocket, transport: asyncio.Transport) -> None:
         self.venue = venue
         self.socket = socket
         self.transport = transport
-        self.address: bytes | None = None
+        self.session: Session | None = None
         self.logins: set[bytes] = set()
+        self.keys: dict[tuple[bytes, bytes], Session] = {}
         limits = venue.limits
         self.credits = CreditBucket(limits.rate_per_s, limits.burst, venue.clock_ns())
         self.outgoing: deque[bytes] = deque()
@@ -118,26 +122,31 @@ class Connection:
         except Exception as error:
             self.send(encode_failure(self.venue, call, error))
             return
-        bound = self.address
+        bound = self.session
         if request.method.startswith("private/"):
-            self.address = self.identify(bytes(request.params))
+            self.session = self.identify(bytes(request.params))
         self.send(await answer_read(self.venue, self, call))
+        if self.session is not None and self.session.signer != self.session.address:
+            self.keys[self.session.address, self.session.signer] = self.session
         if request.method.startswith("private/"):
-            self.address = bound
-        elif self.address is not None:
-            self.logins.add(self.address)
+            self.session = bound
+        elif self.session is not None:
+            self.logins.add(self.session.address)
         self.start_streams()
 
-    def identify(self, parameters: bytes) -> bytes | None:
-        """Return the wallet of the call's access token if it carries one, else the connection's."""
+    def has_lost_key(self) -> bool:
+        """Whether a key that has read here may not any more; what it reads must end with it."""
+        return not all(self.venue.is_speaking(session) for session in self.keys.values())
+
+    def identify(self, parameters: bytes) -> Session | None:
+        """Return the session of the call's access token if it carries one, else the connection's."""
         if b"access_token" not in parameters:
-            return self.address
+            return self.session
         try:
             token = decode_parameters(parameters, TOKEN_DECODER).access_token
         except ApiError:
-            return self.address  # The method's own decoder will say what is wrong with its parameters.
-        session = self.venue.sessions.find(token, self.venue.clock_ns())
-        return None if session is None else session.address
+            return self.session  # The method's own decoder will say what is wrong with its parameters.
+        return self.venue.sessions.find(token, self.venue.clock_ns())
 
     async def queue_write(self, call: Call) -> None:
         """Start a write's signature check and put it in line; a refusal gives its place back."""

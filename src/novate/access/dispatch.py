@@ -13,10 +13,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from novate.access import methods_block as block
+from novate.access import methods_combo as combo
+from novate.access import methods_keys as keys
 from novate.access import methods_private as private
 from novate.access import methods_public as public
 from novate.access import methods_quote as quote
+from novate.access import methods_rfq as rfq
 from novate.access import parameters as shapes
+from novate.access import parameters_desk as desk
 from novate.access import simulation
 from novate.access.errors import REASON, ApiError, describe_internal_error
 from novate.access.methods_write import WRITE_DECODERS, WRITES
@@ -62,6 +67,9 @@ READS: dict[str, Read] = {
     "public/get_book_summary_by_currency": make_read(public.get_book_summaries, shapes.CurrencyParameters),
     "public/get_book_summary_by_instrument": make_read(public.get_book_summary, shapes.InstrumentParameters),
     "public/get_funding_rate_value": make_read(public.get_funding_rate_value, shapes.FundingParameters),
+    "public/get_combos": make_read(combo.get_combos, desk.CombosParameters),
+    "public/get_combo_ids": make_read(combo.get_combo_ids, desk.CombosParameters),
+    "public/get_combo_details": make_read(combo.get_combo_details, desk.ComboParameters),
     "public/subscribe": make_read(public.subscribe_public, shapes.ChannelsParameters),
     "public/unsubscribe": make_read(public.unsubscribe, shapes.ChannelsParameters),
     "public/unsubscribe_all": make_read(public.unsubscribe_all, shapes.NoParameters),
@@ -83,6 +91,16 @@ READS: dict[str, Read] = {
     "private/get_mmp_status": make_read(quote.get_mmp_status, shapes.MmpFilterParameters),
     "private/get_cancel_on_disconnect": make_read(quote.get_cancel_on_disconnect, shapes.ScopeParameters),
     "private/simulate_portfolio": make_read(simulation.simulate_portfolio, shapes.SimulationParameters),
+    "private/list_keys": make_read(keys.list_keys, shapes.NoParameters),
+    "private/get_subaccounts": make_read(keys.get_subaccounts, desk.SubaccountsParameters),
+    "private/get_block_trade": make_read(block.get_block_trade, desk.BlockTradeParameters),
+    "private/get_block_trades": make_read(block.get_block_trades, desk.BlockTradesParameters),
+    "private/create_block_rfq": make_read(rfq.create_block_rfq, desk.CreateRfqParameters),
+    "private/add_block_rfq_quote": make_read(rfq.add_block_rfq_quote, desk.QuoteRfqParameters),
+    "private/cancel_block_rfq": make_read(rfq.cancel_block_rfq, desk.RfqParameters),
+    "private/cancel_block_rfq_quote": make_read(rfq.cancel_block_rfq_quote, desk.RfqQuoteParameters),
+    "private/get_block_rfqs": make_read(rfq.get_block_rfqs, desk.RfqsParameters),
+    "private/create_combo": make_read(combo.create_combo, desk.CreateComboParameters),
     "private/subscribe": make_read(private.subscribe_private, shapes.ChannelsParameters),
     "private/unsubscribe": make_read(public.unsubscribe, shapes.ChannelsParameters),
     "private/unsubscribe_all": make_read(public.unsubscribe_all, shapes.NoParameters),

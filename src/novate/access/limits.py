@@ -29,6 +29,12 @@ class ServerLimits:
     payments_kept: int = 100_000
     signature_threads: int = 2
     signatures_waiting: int = 8_192
+    rfqs_per_account: int = 16
+    rfqs_open: int = 512
+    rfqs_kept: int = 1_000
+    rfq_for_s: int = 300
+    quotes_per_rfq: int = 32
+    combos_per_account: int = 16
 
 
 class CreditBucket:

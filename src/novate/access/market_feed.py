@@ -33,6 +33,7 @@ MARKET_EVENTS = frozenset(
         *(EventKind.LISTED, EventKind.INDEX_SET, EventKind.MARKED, EventKind.EXPIRED),
         *(EventKind.DEPOSITED, EventKind.WITHDRAWN, EventKind.SETTLED, EventKind.TIER_SET),
         *(EventKind.FUNDED, EventKind.MMP_TRIPPED, EventKind.FUND_PAID_IN, *DESCRIBERS),
+        EventKind.TRANSFERRED,
     )
 )
 
@@ -147,6 +148,8 @@ class MarketFeed:
                 self.publish_risk(outcome, event)
             else:
                 self.touch(self.by_key.get(("portfolio", int(event["account"])), ()))
+                if kind == EventKind.TRANSFERRED:
+                    self.touch(self.by_key.get(("portfolio", int(event["maker_account"])), ()))
 
     def touch_marked(self, underlying: int) -> None:
         """Renew the tickers of one underlying, and every portfolio."""
@@ -356,13 +359,13 @@ class MarketFeed:
 
     def describe_grouped(self, channel: Channel, instrument: InstrumentView) -> dict[str, Any]:
         """Return the first levels of the book, grouped: bids rounded down, asks up."""
-        step = channel.step_ticks
+        step, offset = channel.step_ticks, instrument.tick_offset
         book = self.read_book(instrument.number)
         sides: list[list[list[float]]] = []
         for side, rounding in zip(book.sides, (0, step - 1), strict=True):
             levels: dict[int, int] = {}
             for ticks, lots in side.items():
-                group = (ticks + rounding) // step * step
+                group = (ticks - offset + rounding) // step * step + offset
                 levels[group] = levels.get(group, 0) + lots
             rows = list(levels.items())[: channel.depth]
             sides.append(

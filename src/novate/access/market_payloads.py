@@ -9,6 +9,7 @@ only.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from novate.access.combo_terms import is_option_combo
 from novate.access.quantities import show_amount, show_lot_value, show_price, show_usdc
 from novate.access.trade_tape import Trade, TradeTape
 from novate.execution import views
@@ -32,6 +33,7 @@ STATE_NAME = {InstrumentState.OPEN: "open", InstrumentState.EXPIRED: "delivered"
 WEEKDAY_OF_EPOCH = 3  # 1970-01-01 was a Thursday, counted from Monday.
 FRIDAY = 4
 FUTURE, OPTION = "future", "option"
+FUTURE_COMBO, OPTION_COMBO = "future_combo", "option_combo"
 OPTION_KINDS = (InstrumentKind.CALL, InstrumentKind.PUT)
 X48 = float(1 << 48)
 E9 = 1_000_000_000
@@ -62,13 +64,22 @@ class OptionTerms(NamedTuple):
     volatility: float
 
 
+def name_block(order_id: int) -> str:
+    """Return the id of a block trade, from the order id that the law gives it."""
+    return f"BLOCK-{order_id}"
+
+
 def name_index(underlying: str) -> str:
     """Return the name of an underlying's index, such as `btc_usdc`."""
     return f"{underlying.lower()}_usdc"
 
 
 def name_kind(instrument: InstrumentView) -> str:
-    """Return option, or future for perpetuals and dated futures."""
+    """Return option, future for perpetuals and dated futures, or the same of a combo: that of an option if
+    one of its legs is one.
+    """
+    if instrument.kind == InstrumentKind.COMBO:
+        return OPTION_COMBO if is_option_combo(instrument.name) else FUTURE_COMBO
     return OPTION if instrument.kind in OPTION_KINDS else FUTURE
 
 
@@ -123,15 +134,15 @@ class MarketPayloads:
         """Return an instrument's terms."""
         name, step = self.name_underlying(instrument), 1 / instrument.lots_per_unit
         parameters = self.genesis.parameters
-        is_option = name_kind(instrument) == OPTION
-        prefix = OPTION if is_option else "futures"
+        kind = name_kind(instrument)
+        prefix = OPTION if kind in (OPTION, OPTION_COMBO) else "futures"
         rates = self.genesis.fee_tiers[0]
         state = views.read_instrument_state(self.engine, instrument.number).state
         payload = {
             "instrument_name": instrument.name,
             "instrument_id": instrument.number,
             "instrument_type": "linear",
-            "kind": name_kind(instrument),
+            "kind": kind,
             "state": STATE_NAME[InstrumentState(state)],
             "is_active": state == InstrumentState.OPEN,
             "base_currency": name,
@@ -144,7 +155,7 @@ class MarketPayloads:
             "expiration_timestamp": PERPETUAL_EXPIRATION_MS,
             "min_trade_amount": step,
             "contract_size": step,
-            "tick_size": show_price(1, instrument),
+            "tick_size": show_lot_value(instrument.tick_atoms, instrument),
             "tick_size_steps": [],
             "maker_commission": rates[f"{prefix}_maker_e6"] / E6,
             "taker_commission": rates[f"{prefix}_taker_e6"] / E6,
@@ -155,8 +166,9 @@ class MarketPayloads:
         }
         if instrument.kind != InstrumentKind.PERPETUAL:
             payload["expiration_timestamp"] = instrument.expiry_ns // NS_PER_MS
-        if not is_option:
+        if kind == FUTURE:
             payload["future_type"] = "linear"
+        if kind != OPTION:
             return payload
         payload["option_type"] = "call" if instrument.kind == InstrumentKind.CALL else "put"
         payload["strike"] = show_usdc(instrument.strike_atoms)
@@ -182,11 +194,14 @@ class MarketPayloads:
     def describe_day(self, instrument: InstrumentView) -> dict[str, Any]:
         """Return the statistics of the last 24 hours."""
         day = self.tape.summarise_day(instrument.number, self.clock_ns())
-        notional = show_usdc(day.value * instrument.tick_atoms)
+        is_combo = instrument.kind == InstrumentKind.COMBO
+        value = day.value - day.lots * instrument.tick_offset
+        notional = show_usdc(abs(value) * instrument.tick_atoms)
+        change = None if day.change is None or is_combo else round(day.change * 100, 4)
         return {
             "high": None if day.high_ticks is None else show_price(day.high_ticks, instrument),
             "low": None if day.low_ticks is None else show_price(day.low_ticks, instrument),
-            "price_change": None if day.change is None else round(day.change * 100, 4),
+            "price_change": change,
             "volume": show_amount(day.lots, instrument),
             "volume_usd": notional,
             "volume_notional": notional,
@@ -229,6 +244,8 @@ class MarketPayloads:
             return payload | {"current_funding": rate, "funding_8h": rate, "interest_value": 0.0}
         if instrument.kind == InstrumentKind.FUTURE:
             return payload
+        if instrument.kind == InstrumentKind.COMBO:
+            return payload | {"combo_state": "inactive" if expired else "active"}
         return payload | self.describe_option_analytics(instrument, payload)
 
     def read_option(self, instrument: InstrumentView) -> OptionTerms | None:
@@ -291,7 +308,9 @@ class MarketPayloads:
         return self.describe_ticker(instrument) | self.describe_levels(instrument, depth) | change
 
     def describe_trade(self, trade: Trade) -> dict[str, Any]:
-        """Return a public trade; `liquidation` is T if the taker's order was a liquidation's, else absent."""
+        """Return a public trade. Only some have `liquidation`, T if the taker's order was a liquidation's,
+        what tells of a block trade, or the legs of a combo.
+        """
         instrument = self.engine.instruments[trade.instrument]
         has_mark = trade.mark_atoms != NO_MARK_ATOMS
         return {
@@ -307,7 +326,29 @@ class MarketPayloads:
             "index_price": show_usdc(trade.index_atoms),
             "mark_price": show_lot_value(trade.mark_atoms, instrument) if has_mark else None,
             **({"liquidation": "T"} if trade.is_liquidation else {}),
+            **self.describe_package(trade),
         }
+
+    def describe_package(self, trade: Trade) -> dict[str, Any]:
+        """Return the block trade that a trade is a leg of, or the combo that it is a trade in."""
+        if trade.is_block:
+            block = {"block_trade_id": name_block(trade.order_id)}
+            return block | {"block_trade_leg_count": trade.block_leg_count}
+        if not trade.legs:
+            return {}
+        legs = []
+        for leg in trade.legs:
+            instrument = self.engine.instruments[leg.instrument]
+            legs.append(
+                {
+                    "instrument_name": instrument.name,
+                    "direction": DIRECTION[Side(leg.side)],
+                    "amount": show_amount(leg.lots, instrument),
+                    "price": show_lot_value(leg.mark_atoms, instrument),
+                }
+            )
+        name = self.engine.instruments[trade.instrument].name
+        return {"combo_id": name, "combo_trade_id": trade.trade_id, "legs": legs}
 
     def describe_summary(self, instrument: InstrumentView) -> dict[str, Any]:
         """Return a row of the book summary."""

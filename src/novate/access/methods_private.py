@@ -22,6 +22,8 @@ from novate.access.venue import Caller, Venue
 from novate.execution import views
 from novate.protocol.generated.codes import Code
 
+OWN_CHANNELS = ("user.", "block_rfq.")
+
 
 def get_positions(venue: Venue, caller: Caller, given: CurrencyParameters) -> list[dict[str, Any]]:
     """Return the positions that are not flat."""
@@ -102,7 +104,7 @@ def get_user_trades(venue: Venue, caller: Caller, given: TradesParameters) -> di
 def subscribe_private(venue: Venue, caller: Caller, given: ChannelsParameters) -> list[str]:
     """Subscribe to public and own channels; a wallet without an account yet has only the public ones."""
     account = venue.engine.find_account(venue.require_address(caller))
-    if account < 0 and any(name.startswith("user.") for name in given.channels):
+    if account < 0 and any(name.startswith(OWN_CHANNELS) for name in given.channels):
         raise ApiError(Code.ACCOUNT_NOT_FOUND)
     found = [venue.channels.read(name, account if account >= 0 else None) for name in given.channels]
     return caller.subscribe([channel for channel in found if channel is not None])

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from novate.access.errors import refuse_parameter
+from novate.access.errors import ApiError, refuse_parameter
+from novate.access.keyring import find_speaker, require_speaker, show_address
 from novate.access.market_payloads import SETTLEMENT_CURRENCY, name_index, name_kind
 from novate.access.parameters import (
     AuthParameters,
@@ -20,16 +21,17 @@ from novate.access.parameters import (
     TradesParameters,
 )
 from novate.access.quantities import read_address, read_signature
+from novate.access.sessions import Session
 from novate.access.signing_domain import describe_domain, describe_signature_refusal
 from novate.access.trade_tape import Trade
 from novate.access.venue import Caller, Venue
 from novate.execution.engine import InstrumentView
-from novate.protocol.generated.codes import InstrumentKind
+from novate.protocol.generated.codes import Code, InstrumentKind
 from novate.protocol.generated.constants import NS_PER_MS, SCHEMA_VERSION
 from novate.protocol.signing import compute_login_digest
 
 CURRENCY_NAME = {"BTC": "Bitcoin", "ETH": "Ethereum", SETTLEMENT_CURRENCY: "USD Coin"}
-KINDS = ("any", "future", "option")
+KINDS = ("any", "future", "option", "future_combo", "option_combo")
 
 
 async def authenticate(venue: Venue, caller: Caller, given: AuthParameters) -> dict[str, Any]:
@@ -42,34 +44,49 @@ async def authenticate(venue: Venue, caller: Caller, given: AuthParameters) -> d
     else:
         raise refuse_parameter("grant_type", "wallet_signature or refresh_token", given.grant_type)
     session = venue.sessions.sessions[token]
-    caller.address = session.address
+    caller.session = session
     return {
         "access_token": token,
         "refresh_token": session.refresh_token,
         "expires_in": venue.limits.session_for_s,
         "token_type": "bearer",
-        "scope": "account:read trade:read wallet:read",
+        "scope": "account:read trade:read wallet:read block_rfq:read_write",
         "enabled_features": [],
         "state": given.state,
-        "account": "0x" + session.address.hex(),
+        "account": show_address(session.address),
         "account_id": venue.engine.find_account(session.address),
+        "signer": show_address(session.signer),
+        "nonce": read_login_nonce(venue, session),
     }
+
+
+def read_login_nonce(venue: Venue, session: Session) -> str:
+    """Return the last nonce that who logged in has used for the account."""
+    account = venue.engine.find_account(session.address)
+    speaker = None if account < 0 else find_speaker(venue.engine, account, session.signer)
+    return "0" if speaker is None else str(speaker.nonce)
 
 
 async def open_session(venue: Venue, given: AuthParameters, time_ns: int) -> str:
     """Return the token of a new session, or raise UNAUTHORIZED or SIGNATURE_INVALID."""
     address, signature = read_address(given.account), read_signature(given.signature)
+    signer = read_address(given.signer, "signer") if given.signer else address
+    if signer != address:
+        account = venue.engine.find_account(address)
+        if account < 0:
+            raise ApiError(Code.ACCOUNT_NOT_FOUND, account=given.account)
+        require_speaker(venue.engine, account, signer, time_ns)
     if not given.nonce:
         raise refuse_parameter("nonce", "a text that no earlier login used")
     venue.sessions.check_login(address, given.timestamp, given.nonce, time_ns)
     digest = compute_login_digest(address, given.timestamp, given.nonce, venue.domain)
     recovered = await venue.gate.recover(digest, signature)
-    if recovered != address:
+    if recovered != signer:
         message = {"account": given.account.lower(), "timestampMs": given.timestamp, "nonce": given.nonce}
-        raise describe_signature_refusal(venue, digest, recovered, "Login", message)
+        raise describe_signature_refusal(venue, digest, signer, recovered, "Login", message)
     venue.sessions.check_login(address, given.timestamp, given.nonce, time_ns)
     venue.sessions.remember_login(address, given.nonce, time_ns)
-    return venue.sessions.open(address, time_ns)
+    return venue.sessions.open(address, signer, time_ns)
 
 
 def answer_test(venue: Venue, caller: Caller, given: TestParameters) -> dict[str, str]:
@@ -124,7 +141,7 @@ def get_currencies(venue: Venue, caller: Caller, given: NoParameters) -> list[di
 def list_instruments(venue: Venue, currency: str, kind: str) -> list[InstrumentView]:
     """Return the instruments of a currency (base or USDC, in any case) and a kind."""
     if kind not in KINDS:
-        return []  # Spot and combos are kinds of Deribit's that have no instruments here.
+        return []  # Spot is a kind of Deribit's that has no instruments here.
     wanted = currency.upper()
     return [
         instrument

@@ -93,8 +93,7 @@ def prepare_reset_mmp(venue: Venue, given: ResetMmpParameters) -> Write:
     """Prepare private/reset_mmp: the group's own figures, signed again, start it afresh."""
     fresh = check_freshness(venue, given)
     number, underlying = read_group(given.mmp_group), find_underlying(venue, given.index_name)
-    account = venue.engine.find_account(fresh[0])
-    for view in views.read_groups(venue.engine, account):
+    for view in views.read_groups(venue.engine, fresh.account):
         if (view.number, view.underlying) == (number, underlying):
             return begin_write(venue, CommandKind.SET_MMP, fresh, show_mmp, read_figures(view))
     raise ApiError(Code.GROUP_INVALID, f"group {number} of {given.index_name} was never set")

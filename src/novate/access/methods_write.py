@@ -1,6 +1,7 @@
 """The writes on orders and money: what each method signs, and how its outcome is shown.
 
-The table of all writes is here too; those on quotes and protection are prepared in methods_quote.py.
+The table of all writes is here too; those on quotes and protection, on keys and on blocks are prepared in
+methods_quote.py, methods_keys.py, methods_block.py and methods_rfq.py.
 """
 
 from collections.abc import Callable
@@ -8,8 +9,13 @@ from typing import Any
 
 import msgspec
 
+from novate.access import methods_keys as keys
 from novate.access import methods_quote as quote
+from novate.access import parameters_desk as desk
 from novate.access.errors import ApiError, refuse_parameter
+from novate.access.keyring import show_address
+from novate.access.methods_block import prepare_execute_block
+from novate.access.methods_rfq import prepare_accept_block_rfq
 from novate.access.order_terms import IMPLIED_VOLATILITY, hash_label, read_limit, read_order
 from novate.access.parameters import (
     BackstopParameters,
@@ -40,7 +46,7 @@ from novate.access.quantities import (
 )
 from novate.access.venue import Venue
 from novate.access.writes import Write, begin_write, check_freshness, show_cancelled_all, show_receipt
-from novate.execution import views
+from novate.execution import key_views, views
 from novate.execution.sequencer import Outcome
 from novate.protocol.generated.codes import Code, CommandKind, OrderFlag, Side
 from novate.protocol.generated.constants import NS_PER_MS
@@ -161,18 +167,23 @@ def prepare_insure(venue: Venue, given: InsureParameters) -> Write:
 
 
 def prepare_withdraw(venue: Venue, given: WithdrawParameters) -> Write:
-    """Prepare private/withdraw; the money can only go to the wallet that signs."""
+    """Prepare private/withdraw; the money can only go to the account's owner. [SUB-3]"""
     check_currency(given.currency)
     fresh = check_freshness(venue, given)
-    if given.address and read_address(given.address, "address") != fresh[0]:
-        raise refuse_parameter("address", "absent or the signing account: money leaves to its owner only")
+    if given.address and read_address(given.address, "address") != find_payee(venue, fresh.account):
+        raise refuse_parameter("address", "absent or the account's owner: money leaves to its owner only")
     fields = {"amount_atoms": read_usdc_atoms(given.amount)}
     return begin_write(venue, CommandKind.WITHDRAW, fresh, show_withdrawn, fields)
 
 
+def find_payee(venue: Venue, account: int) -> bytes:
+    """Return the address that a withdrawal is paid to: the account's, or its owner's."""
+    return venue.engine.addresses[key_views.find_owner(venue.engine, account)]
+
+
 def show_placed(venue: Venue, write: Write, outcome: Outcome) -> dict[str, Any]:
     """Return the order and its trades as they were right after the command."""
-    account = venue.engine.find_account(write.command.signer)
+    account = venue.engine.find_account(write.command.holder)
     trades = [venue.orders.describe_user_trade(trade, account) for trade in write.memo.trades]
     return {"order": show_memo_order(venue, write), "trades": trades, "receipt": show_receipt(outcome)}
 
@@ -208,7 +219,7 @@ def show_withdrawn(venue: Venue, write: Write, outcome: Outcome) -> dict[str, An
     stamp = outcome.time_ns // NS_PER_MS
     return {
         "id": number,
-        "address": "0x" + write.command.signer.hex(),
+        "address": show_address(find_payee(venue, venue.engine.find_account(write.command.holder))),
         "amount": show_usdc(write.command.get("amount_atoms")),
         "currency": "USDC",
         "fee": 0.0,
@@ -240,5 +251,11 @@ WRITES: dict[str, tuple[type[SignedParameters], Callable[[Venue, Any], Write]]] 
     "private/set_backstop": (BackstopParameters, prepare_set_backstop),
     "private/insure": (InsureParameters, prepare_insure),
     "private/withdraw": (WithdrawParameters, prepare_withdraw),
+    "private/authorize_key": (desk.AuthorizeKeyParameters, keys.prepare_authorize_key),
+    "private/revoke_key": (desk.RevokeKeyParameters, keys.prepare_revoke_key),
+    "private/create_subaccount": (desk.CreateSubaccountParameters, keys.prepare_create_subaccount),
+    "private/submit_transfer_between_subaccounts": (desk.TransferParameters, keys.prepare_transfer),
+    "private/execute_block_trade": (desk.ExecuteBlockParameters, prepare_execute_block),
+    "private/accept_block_rfq": (desk.AcceptRfqParameters, prepare_accept_block_rfq),
 }
 WRITE_DECODERS = {name: msgspec.json.Decoder(kind) for name, (kind, _) in WRITES.items()}

@@ -24,8 +24,9 @@ from novate.access.order_record import (
     View,
     make_record,
 )
-from novate.access.trade_tape import TradeTape
+from novate.access.trade_tape import TradeLeg, TradeTape
 from novate.execution.sequencer import Outcome
+from novate.protocol.command import Command
 from novate.protocol.generated.codes import (
     CancelReason,
     Code,
@@ -44,9 +45,9 @@ Row = dict[str, int]
 QuoteKey = tuple[int, int, int, int]
 
 
-def identify(outcome: Outcome) -> tuple[bytes, int]:
-    """Return what names a signed command uniquely: signer and nonce."""
-    return outcome.command.signer, outcome.command.get("nonce")
+def identify(command: Command) -> tuple[bytes, bytes, int]:
+    """Return what names a signed command uniquely: the account, who signs for it, and their nonce."""
+    return command.holder, command.signer, command.get("nonce")
 
 
 class OrderLedger:
@@ -58,20 +59,20 @@ class OrderLedger:
         self.open_orders: dict[int, OrderRecord] = {}
         self.closed_orders: OrderedDict[int, OrderRecord] = OrderedDict()
         self.quotes: dict[QuoteKey, int] = {}
-        self.memos: dict[tuple[bytes, int], Memo] = {}
+        self.memos: dict[tuple[bytes, bytes, int], Memo] = {}
 
     def adopt(self, views: Iterable[View]) -> None:
         """Take in the orders of a past run that the engine has."""
         for view in views:
             self.keep(make_record(view))
 
-    def attach_memo(self, signer: bytes, nonce: int, memo: Memo) -> None:
+    def attach_memo(self, command: Command, memo: Memo) -> None:
         """Remember a memo until its command's outcome is seen.
         Refuse none, forget the oldest beyond the bound.
         """
         if len(self.memos) >= MEMOS_MAX:
             self.memos.pop(next(iter(self.memos)))
-        self.memos[signer, nonce] = memo
+        self.memos[identify(command)] = memo
 
     def find(self, order_id: int) -> OrderRecord | None:
         """Return an order by its id, live or finished."""
@@ -97,7 +98,7 @@ class OrderLedger:
         memo = None
         kind = outcome.command.kind
         if kind in USER_KINDS:
-            memo = self.memos.pop(identify(outcome), None)
+            memo = self.memos.pop(identify(outcome.command), None)
         if outcome.code != Code.OK:
             return change
         events = outcome.events.tolist() if len(outcome.events) else []
@@ -166,12 +167,21 @@ class OrderLedger:
 
     def take_fill(self, row: Row, change: Change) -> None:
         """Take in a FILL: a trade, and two orders."""
-        change.books.add(row["instrument"])
+        is_block = change.outcome.command.kind == CommandKind.BLOCK_TRADE
+        if not is_block:  # Blocks pass by the book.
+            change.books.add(row["instrument"])
         taker = change.orders.get(row["order_id"])
         is_liquidation = taker is not None and taker.is_liquidation
-        change.trades.append(self.tape.record(change.outcome, row, len(change.trades), is_liquidation))
+        leg_count = len(change.outcome.command.items) if is_block else 0
+        position = len(change.trades)
+        change.trades.append(self.tape.record(change.outcome, row, position, is_liquidation, leg_count))
         self.fill(row["order_id"], row, row["amount_atoms"], change)
         self.fill(row["maker_order_id"], row, row["maker_amount_atoms"], change)
+
+    def take_leg(self, row: Row, change: Change) -> None:
+        """Take in LEG: a part of the combo's fill before it."""
+        leg = TradeLeg(row["instrument"], row["side"], row["lots"], row["amount_atoms"])
+        change.trades[-1].legs.append(leg)
 
     def fill(self, order_id: int, row: Row, fee_atoms: int, change: Change) -> None:
         """Count a fill in the record of one of its two orders."""
@@ -329,6 +339,7 @@ class OrderLedger:
 
 TAKERS = {
     EventKind.FILL: OrderLedger.take_fill,
+    EventKind.LEG: OrderLedger.take_leg,
     EventKind.REST: OrderLedger.take_open,
     EventKind.REDUCED: OrderLedger.take_open,
     EventKind.REFRESHED: OrderLedger.take_open,

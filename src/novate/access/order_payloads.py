@@ -75,7 +75,7 @@ class OrderPayloads:
     def describe_order(self, record: OrderRecord) -> dict[str, Any]:
         """Return an order."""
         instrument: InstrumentView = self.engine.instruments[record.instrument]
-        average = record.value / record.filled_lots if record.filled_lots else 0
+        average = show_price(record.value / record.filled_lots, instrument) if record.filled_lots else 0.0
         is_waiting = record.state == UNTRIGGERED
         original_type = name_original_type(record)
         payload = {
@@ -85,7 +85,7 @@ class OrderPayloads:
             "price": self.show_limit(record, instrument),
             "amount": show_amount(record.lots, instrument),
             "filled_amount": show_amount(record.filled_lots, instrument),
-            "average_price": average * instrument.tick_atoms * instrument.lots_per_unit / E6,
+            "average_price": average,
             "contracts": float(record.lots),
             "order_state": record.state,
             "order_type": original_type if is_waiting else name_plain_type(record),

@@ -26,6 +26,7 @@ CANCEL_REASON_NAME = {
     CancelReason.MMP: "mmp_triggered",
     CancelReason.INITIAL_MARGIN: "initial_margin",
     CancelReason.LIQUIDATION: "liquidation",
+    CancelReason.KEY_LIMIT: "key_limit",
 }
 
 

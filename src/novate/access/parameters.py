@@ -12,6 +12,8 @@ from novate.protocol.generated.constants import QUOTE_COUNT_MAX
 
 Text = Annotated[str, msgspec.Meta(max_length=128)]
 Name = Annotated[str, msgspec.Meta(max_length=64)]
+InstrumentName = Annotated[str, msgspec.Meta(max_length=192)]  # A combo's has the names of its legs.
+ChannelName = Annotated[str, msgspec.Meta(max_length=256)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
 
@@ -25,6 +27,7 @@ class AuthParameters(msgspec.Struct):
 
     grant_type: Name
     account: Name = ""
+    signer: Name = ""
     timestamp: Milliseconds = 0
     nonce: Name = ""
     signature: Annotated[str, msgspec.Meta(max_length=256)] = ""
@@ -56,13 +59,13 @@ class CurrencyParameters(msgspec.Struct):
 class InstrumentParameters(msgspec.Struct):
     """Methods of one instrument."""
 
-    instrument_name: Name
+    instrument_name: InstrumentName
 
 
 class BookParameters(msgspec.Struct):
     """public/get_order_book."""
 
-    instrument_name: Name
+    instrument_name: InstrumentName
     depth: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 20
 
 
@@ -75,7 +78,7 @@ class IndexParameters(msgspec.Struct):
 class TradesParameters(msgspec.Struct):
     """Trades of one instrument, newest first unless sorting is asc."""
 
-    instrument_name: Name
+    instrument_name: InstrumentName
     count: Count = 10
     start_timestamp: Milliseconds = 0
     end_timestamp: Milliseconds = 1 << 53
@@ -87,7 +90,7 @@ class TradesParameters(msgspec.Struct):
 class ChannelsParameters(msgspec.Struct):
     """Subscriptions."""
 
-    channels: Annotated[list[Text], msgspec.Meta(max_length=512)]
+    channels: Annotated[list[ChannelName], msgspec.Meta(max_length=512)]
 
 
 class HeartbeatParameters(msgspec.Struct):
@@ -99,7 +102,7 @@ class HeartbeatParameters(msgspec.Struct):
 class OpenOrdersParameters(msgspec.Struct):
     """private/get_open_orders and its relatives."""
 
-    instrument_name: Name = ""
+    instrument_name: InstrumentName = ""
     currency: Name = "any"
     kind: Name = "any"
 
@@ -112,10 +115,12 @@ class OrderParameters(msgspec.Struct):
 
 class SignedParameters(msgspec.Struct, kw_only=True):
     """What every write carries.
-    Who signs, its place in their order, until when, on which chain, and the proof.
+    For whom, who signs (the account unless it says otherwise), its place in their order, until when, on which
+    chain, and the proof.
     """
 
     account: Name
+    signer: Name = ""
     nonce: int | Name
     expires_ns: int | Name
     signature: Annotated[str, msgspec.Meta(max_length=256)]
@@ -125,7 +130,7 @@ class SignedParameters(msgspec.Struct, kw_only=True):
 class PlaceParameters(SignedParameters, kw_only=True):
     """private/buy and private/sell."""
 
-    instrument_name: Name
+    instrument_name: InstrumentName
     amount: Number
     price: Number | None = None
     type: Name = "limit"
@@ -169,7 +174,7 @@ class CancelAllParameters(SignedParameters, kw_only=True):
 class CancelInstrumentParameters(SignedParameters, kw_only=True):
     """private/cancel_all_by_instrument."""
 
-    instrument_name: Name
+    instrument_name: InstrumentName
 
 
 class CancelLabelParameters(SignedParameters, kw_only=True):
@@ -196,7 +201,7 @@ class QuoteSide(msgspec.Struct):
 class QuotePair(msgspec.Struct):
     """Both sides of a quote in one instrument; a side that is absent is taken away."""
 
-    instrument_name: Name
+    instrument_name: InstrumentName
     bid: QuoteSide | None = None
     ask: QuoteSide | None = None
 
@@ -265,7 +270,7 @@ class SimulationParameters(msgspec.Struct):
 class FundingParameters(msgspec.Struct):
     """public/get_funding_rate_value."""
 
-    instrument_name: Name
+    instrument_name: InstrumentName
     start_timestamp: Milliseconds
     end_timestamp: Milliseconds
 

@@ -34,6 +34,10 @@ class Grid(Protocol):
     def tick_atoms(self) -> int:
         """Atoms of one tick of one lot."""
 
+    @property
+    def tick_offset(self) -> int:
+        """The ticks of a price of zero: above 0 for combos, whose prices may be negative. [COMBO-2]"""
+
 
 class Exact(NamedTuple):
     """A decimal as integers: digits / 10**decimals."""
@@ -113,18 +117,20 @@ def read_lots(amount: Number, instrument: Grid, name: str = "amount") -> int:
 
 
 def read_ticks(price: Number, instrument: Grid) -> int:
-    """Return the ticks of a price in USDC per 1.0 of the underlying.
+    """Return the ticks of a price in USDC per 1.0 of the underlying, which for a combo may be negative.
 
-    Errors     PRICE_OFF_TICK, PRICE_NOT_POSITIVE for a negative price, PRICE_ABOVE_MAXIMUM for one that no
-               field holds.
+    Errors     PRICE_OFF_TICK, PRICE_NOT_POSITIVE for a price below the first tick, PRICE_ABOVE_MAXIMUM for
+               one that no field holds.
     """
     tick_atoms_per_unit = instrument.tick_atoms * instrument.lots_per_unit
     ticks = count_steps(read_decimal(price, "price"), E6, tick_atoms_per_unit)
     if ticks is None:
         step = format_step(tick_atoms_per_unit, E6)
         raise ApiError(AccessCode.PRICE_OFF_TICK, f"the price must be a multiple of {step}", step=step)
+    ticks += instrument.tick_offset
     if ticks < 0:
-        raise ApiError(Code.PRICE_NOT_POSITIVE, f"the price must be positive, found {price}")
+        lowest = show_price(1, instrument)
+        raise ApiError(Code.PRICE_NOT_POSITIVE, f"the price must be at least {lowest}, found {price}")
     if ticks > UNSIGNED_MAX:
         raise ApiError(Code.PRICE_ABOVE_MAXIMUM)
     return ticks
@@ -179,9 +185,9 @@ def show_amount(lots: int, instrument: Grid) -> float:
     return lots / instrument.lots_per_unit
 
 
-def show_price(ticks: int, instrument: Grid) -> float:
-    """Return ticks as USDC per 1.0 of the underlying."""
-    return ticks * instrument.tick_atoms * instrument.lots_per_unit / E6
+def show_price(ticks: float, instrument: Grid) -> float:
+    """Return ticks, or an average of ticks, as USDC per 1.0 of the underlying."""
+    return (ticks - instrument.tick_offset) * instrument.tick_atoms * instrument.lots_per_unit / E6
 
 
 def show_lot_value(atoms: int, instrument: Grid) -> float:

@@ -19,11 +19,12 @@ LOGINS_REMEMBERED = 100_000
 
 
 class Session(NamedTuple):
-    """An authenticated reader."""
+    """An authenticated reader of the account at an address; `signer` is the key that logged in."""
 
     address: bytes
     expires_ns: int
     refresh_token: str
+    signer: bytes
 
 
 class SessionTable:
@@ -46,13 +47,13 @@ class SessionTable:
         if (address, nonce) in self.used:
             raise ApiError(AccessCode.UNAUTHORIZED, "the login was used before; sign one with another nonce")
 
-    def open(self, address: bytes, time_ns: int) -> str:
+    def open(self, address: bytes, signer: bytes, time_ns: int) -> str:
         """Return the access token of a new session."""
         token, refresh = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
         while len(self.sessions) >= self.sessions_max:
             _, oldest = self.sessions.popitem(last=False)
             self.refreshes.pop(oldest.refresh_token, None)
-        self.sessions[token] = Session(address, time_ns + self.session_for_s * NS_PER_S, refresh)
+        self.sessions[token] = Session(address, time_ns + self.session_for_s * NS_PER_S, refresh, signer)
         self.refreshes[refresh] = token
         return token
 
@@ -77,4 +78,4 @@ class SessionTable:
         session = self.sessions.pop(token, None)
         if session is None or session.expires_ns <= time_ns:
             raise ApiError(AccessCode.UNAUTHORIZED, "the refresh token is unknown or has expired")
-        return self.open(session.address, time_ns)
+        return self.open(session.address, session.signer, time_ns)

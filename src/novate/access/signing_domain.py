@@ -3,11 +3,12 @@
 from typing import Any
 
 from novate.access.errors import ApiError
+from novate.access.keyring import show_address
 from novate.access.venue import Venue
 from novate.protocol.command import Command
-from novate.protocol.generated.codes import Code, CommandKind
+from novate.protocol.generated.codes import Code, CommandKind, Side
 from novate.protocol.generated.records import ITEM_STRUCT_TYPE, SIGNED_BY
-from novate.protocol.signing import LOGIN_TYPE, describe_struct, encode_type
+from novate.protocol.signing import LOGIN_TYPE, SIDE_NAME, describe_struct, encode_type
 
 DOMAIN_FIELDS = [
     {"name": "name", "type": "string"},
@@ -87,24 +88,28 @@ def describe_message(venue: Venue, command: Command) -> dict[str, Any]:
 
 
 def describe_items(venue: Venue, command: Command) -> list[dict[str, str]]:
-    """Return the quotes of a mass quote as they are signed."""
+    """Return the quotes of a mass quote, or the legs of a block trade, as they are signed."""
     fields = [field["name"] for field in list_types(ITEM_STRUCT_TYPE[command.kind]).popitem()[1]]
-    return [
-        {fields[0]: venue.engine.name_instrument(item[0])}
-        | {name: str(value) for name, value in zip(fields[1:], item[1:], strict=True)}
-        for item in command.items
-    ]
+    rows = []
+    for item in command.items:
+        values = [venue.engine.name_instrument(item[0]), *map(str, item[1:])]
+        if command.kind == CommandKind.BLOCK_TRADE:
+            values[1] = SIDE_NAME[Side(item[1])]
+        rows.append(dict(zip(fields, values, strict=True)))
+    return rows
 
 
 def describe_signature_refusal(
-    venue: Venue, digest: bytes, recovered: bytes, primary_type: str, message: dict[str, Any]
+    venue: Venue, digest: bytes, named: bytes, recovered: bytes, primary_type: str, message: dict[str, Any]
 ) -> ApiError:
     """Return SIGNATURE_INVALID with all that one needs to find the difference."""
-    shown = "0x" + recovered.hex() if recovered else None
+    signer = show_address(named)
+    shown = show_address(recovered) if recovered else None
     found = f"it recovers to {shown}" if shown else "it is not a signature with low s and v of 27 or 28"
     return ApiError(
         Code.SIGNATURE_INVALID,
-        f"the signature is not {message['account']}'s over the {primary_type} below: {found}",
+        f"the signature is not {signer}'s over the {primary_type} below: {found}",
+        signer=signer,
         digest="0x" + digest.hex(),
         domain=describe_domain_fields(venue),
         domain_separator="0x" + venue.domain.separator().hex(),

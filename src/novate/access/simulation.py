@@ -19,7 +19,7 @@ from novate.access.venue import Caller, Venue
 from novate.execution import views
 from novate.execution.engine import Engine, InstrumentView
 from novate.protocol import margin
-from novate.protocol.generated.codes import AccessCode, Code
+from novate.protocol.generated.codes import AccessCode, Code, InstrumentKind
 from novate.protocol.generated.constants import (
     BASIS_COUNT,
     E6,
@@ -89,6 +89,8 @@ def read_legs(venue: Venue, account: int, given: SimulationParameters) -> list[L
     legs = []
     for name, amount in given.simulated_positions.items():
         instrument = venue.find_instrument(name)
+        if instrument.kind == InstrumentKind.COMBO:
+            raise refuse_parameter("simulated_positions", "of instruments that are no combos: name its legs")
         if views.read_instrument_state(venue.engine, instrument.number).mark_atoms == NO_MARK_ATOMS:
             raise ApiError(Code.MARK_UNAVAILABLE, f"{name} has no mark", instrument_name=name)
         row = have.get(instrument.number)

@@ -10,8 +10,19 @@ BUCKET_NS = 300_000_000_000  # Five minutes.
 BUCKETS = 288  # A day of them.
 
 
+class TradeLeg(NamedTuple):
+    """One leg of a combo's fill; `side` is the combo's taker's, the mark of a lot in atoms its price."""
+
+    instrument: int
+    side: int
+    lots: int
+    mark_atoms: int
+
+
 class Trade(NamedTuple):
-    """One fill. `side` is the taker's; fees, index and mark in atoms, the mark per lot (-1 if none)."""
+    """One fill. `side` is the taker's; fees, index and mark in atoms, the mark per lot
+    (NO_MARK_ATOMS if none). `block_leg_count` is 0 unless it is a leg of a block trade, `legs` are a combo's.
+    """
 
     trade_id: str
     trade_seq: int
@@ -30,16 +41,25 @@ class Trade(NamedTuple):
     index_atoms: int
     mark_atoms: int
     tick_direction: int
-    is_liquidation: bool = False
+    is_liquidation: bool
+    block_leg_count: int
+    legs: list[TradeLeg]
+
+    @property
+    def is_block(self) -> bool:
+        """Whether the trade is a leg of a block trade, which `order_id` then names."""
+        return self.block_leg_count > 0
 
 
 class Bucket(NamedTuple):
-    """Trading in five minutes: first, highest and lowest price in ticks, lots, and lots * ticks."""
+    """Trading in five minutes: first, highest and lowest price in ticks, lots, and lots * ticks. Block trades
+    are not priced by the book: they count for the lots only, and without others there are no prices.
+    """
 
     number: int
-    first_ticks: int
-    high_ticks: int
-    low_ticks: int
+    first_ticks: int | None
+    high_ticks: int | None
+    low_ticks: int | None
     lots: int
     value: int
 
@@ -77,18 +97,17 @@ class InstrumentTape:
         self.last_ticks = ticks
         return self.direction
 
-    def count(self, time_ns: int, ticks: int, lots: int) -> None:
+    def count(self, time_ns: int, ticks: int, lots: int, is_block: bool) -> None:
         """Count a trade in its five minutes."""
         number = time_ns // BUCKET_NS
-        value = ticks * lots
-        if self.buckets and self.buckets[-1].number == number:
-            last = self.buckets[-1]
-            high, low = max(last.high_ticks, ticks), min(last.low_ticks, ticks)
-            self.buckets[-1] = Bucket(
-                number, last.first_ticks, high, low, last.lots + lots, last.value + value
-            )
-        else:
-            self.buckets.append(Bucket(number, ticks, ticks, ticks, lots, value))
+        if not self.buckets or self.buckets[-1].number != number:
+            self.buckets.append(Bucket(number, None, None, None, 0, 0))
+        last = self.buckets[-1]
+        prices = (last.first_ticks, last.high_ticks, last.low_ticks)
+        if not is_block:
+            first, high, low = (ticks if price is None else price for price in prices)
+            prices = (first, max(high, ticks), min(low, ticks))
+        self.buckets[-1] = Bucket(number, *prices, last.lots + lots, last.value + ticks * lots)
 
 
 class TradeTape:
@@ -105,10 +124,15 @@ class TradeTape:
         self.accounts: dict[int, deque[Trade]] = {}
 
     def record(
-        self, outcome: Outcome, row: dict[str, int], position: int, is_liquidation: bool = False
+        self,
+        outcome: Outcome,
+        row: dict[str, int],
+        position: int,
+        is_liquidation: bool = False,
+        block_leg_count: int = 0,
     ) -> Trade:
         """Record a FILL event and return it as a trade; `position` counts the fills of one command, and a
-        liquidation is the taker's.
+        liquidation is the taker's. A block trade leaves the last price as it is.
         """
         instrument = row["instrument"]
         tape = self.instruments.setdefault(instrument, InstrumentTape())
@@ -130,10 +154,12 @@ class TradeTape:
             row["amount_atoms"],
             row["maker_amount_atoms"],
             *self.read_prices(instrument),
-            tape.turn(ticks),
+            tape.direction if block_leg_count else tape.turn(ticks),
             is_liquidation,
+            block_leg_count,
+            [],
         )
-        tape.count(outcome.time_ns, ticks, lots)
+        tape.count(outcome.time_ns, ticks, lots, block_leg_count > 0)
         self.keep(trade, tape)
         return trade
 
@@ -171,12 +197,14 @@ class TradeTape:
         tape = self.instruments.get(instrument)
         first = time_ns // BUCKET_NS - BUCKETS
         recent = [] if tape is None else [bucket for bucket in tape.buckets if bucket.number > first]
-        if not recent or tape is None or tape.last_ticks is None:
-            return DayStatistics(None, None, 0, 0, None)
+        lots, value = sum(bucket.lots for bucket in recent), sum(bucket.value for bucket in recent)
+        firsts = [bucket.first_ticks for bucket in recent if bucket.first_ticks is not None]
+        if not firsts or tape is None or tape.last_ticks is None:
+            return DayStatistics(None, None, lots, value, None)
         return DayStatistics(
-            max(bucket.high_ticks for bucket in recent),
-            min(bucket.low_ticks for bucket in recent),
-            sum(bucket.lots for bucket in recent),
-            sum(bucket.value for bucket in recent),
-            tape.last_ticks / recent[0].first_ticks - 1,
+            max(bucket.high_ticks for bucket in recent if bucket.high_ticks is not None),
+            min(bucket.low_ticks for bucket in recent if bucket.low_ticks is not None),
+            lots,
+            value,
+            tape.last_ticks / firsts[0] - 1,
         )

@@ -6,15 +6,18 @@ from collections.abc import Callable
 from typing import Protocol
 
 from novate.access.account_payloads import AccountPayloads
+from novate.access.block_rfqs import RfqDesk
 from novate.access.channels import Channel, ChannelReader
+from novate.access.combo_lister import ComboLister
 from novate.access.errors import ApiError
 from novate.access.funding_tape import FundingTape
+from novate.access.keyring import find_speaker, show_address
 from novate.access.limits import ServerCounters, ServerLimits
 from novate.access.market_feed import MarketFeed
 from novate.access.market_payloads import Analytics, MarketPayloads
 from novate.access.order_ledger import OrderLedger
 from novate.access.order_payloads import OrderPayloads
-from novate.access.sessions import SessionTable
+from novate.access.sessions import Session, SessionTable
 from novate.access.signature_gate import SignatureGate
 from novate.access.trade_tape import TradeTape
 from novate.execution import views
@@ -28,7 +31,7 @@ from novate.protocol.signing import Domain
 class Caller(Protocol):
     """Who sent a request: a WebSocket connection or one HTTP request."""
 
-    address: bytes | None
+    session: Session | None
 
     def subscribe(self, channels: list[Channel]) -> list[str]:
         """Subscribe and return the names subscribed to; refuse where there is nothing to send on."""
@@ -55,6 +58,7 @@ class Venue:
         limits: ServerLimits,
         analytics: Analytics,
         testnet: bool,
+        lister: ComboLister | None = None,
     ) -> None:
         self.engine = engine
         self.sequencer = sequencer
@@ -62,6 +66,7 @@ class Venue:
         self.clock_ns = clock_ns
         self.limits = limits
         self.testnet = testnet
+        self.lister = lister
         self.domain = Domain(genesis.chain_id, genesis.settlement)
         self.counters = ServerCounters()
         self.tape = TradeTape(limits.trades_kept, self.read_prices)
@@ -73,6 +78,7 @@ class Venue:
         self.feed = MarketFeed(self.market, self.accounts, self.orders, self.ledger, self.funding)
         self.channels = ChannelReader(engine, genesis)
         self.sessions = SessionTable(limits.sessions, limits.session_for_s)
+        self.rfqs = RfqDesk(limits)
         self.gate = SignatureGate(limits.signature_threads, limits.signatures_waiting)
         for account in range(len(engine.addresses)):
             self.ledger.adopt(views.read_open_orders(engine, account))
@@ -84,10 +90,6 @@ class Venue:
         index_atoms = views.read_underlying(self.engine, underlying).index_atoms
         return index_atoms, views.read_instrument_state(self.engine, number).mark_atoms
 
-    def read_nonce(self, account: int) -> int:
-        """Return the highest nonce that an account has used."""
-        return int(self.engine.world.accounts[account]["nonce"])
-
     def find_instrument(self, name: str) -> InstrumentView:
         """Return an instrument by its name, or raise INSTRUMENT_NOT_FOUND."""
         number = self.engine.find_instrument(name)
@@ -97,11 +99,22 @@ class Venue:
         return self.engine.instruments[number]
 
     def require_address(self, caller: Caller) -> bytes:
-        """Return the caller's wallet, or raise UNAUTHORIZED."""
-        if caller.address is None:
+        """Return the address of the caller's account, or raise UNAUTHORIZED."""
+        if caller.session is None:
             message = "log in with public/auth (grant_type wallet_signature) and send the access token"
             raise ApiError(AccessCode.UNAUTHORIZED, message)
-        return caller.address
+        if not self.is_speaking(caller.session):
+            message = f"the key {show_address(caller.session.signer)} that logged in is not active any more"
+            raise ApiError(AccessCode.UNAUTHORIZED, message)
+        return caller.session.address
+
+    def is_speaking(self, session: Session) -> bool:
+        """Whether who logged in may still sign for the account: a key is revoked, or expires."""
+        if session.signer == session.address:
+            return True
+        account = self.engine.find_account(session.address)
+        speaker = None if account < 0 else find_speaker(self.engine, account, session.signer)
+        return speaker is not None and (not speaker.place or speaker.expires_ns > self.clock_ns())
 
     def require_account(self, caller: Caller) -> int:
         """Return the caller's account, or raise UNAUTHORIZED or ACCOUNT_NOT_FOUND."""

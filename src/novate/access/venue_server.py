@@ -11,15 +11,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from aiohttp import web
+from aiohttp import WSCloseCode, web
+from coincurve import PrivateKey
 
 from novate.access.channels import Channel
+from novate.access.combo_lister import ComboLister
 from novate.access.connection import CLOSE_TIMEOUT_S, PING_S, BoundedSocket, Connection
 from novate.access.disconnect_watch import DisconnectWatch
 from novate.access.dispatch import METHOD_NAMES, Call, answer_call, encode_failure, refuse_method
 from novate.access.errors import ApiError
 from novate.access.limits import CreditBucket, ServerCounters, ServerLimits
 from novate.access.market_payloads import Analytics
+from novate.access.rfq_feed import RfqFeed
+from novate.access.sessions import Session
 from novate.access.venue import Venue
 from novate.access.wire import TOKEN_DECODER, decode_parameters, decode_request, read_clock_us
 from novate.execution.engine import Engine
@@ -29,14 +33,15 @@ from novate.protocol.genesis import Genesis
 
 PUBLISHED_NAMES = ("genesis.json", "commands.log", "batches.log", "chain.log", "HEAD")
 BEARER = "Bearer "
+KEY_WATCH_S = 0.5
 logger = logging.getLogger("novate.access")
 
 
 class HttpCaller:
     """The sender of one HTTP request, who has nothing to receive streams on."""
 
-    def __init__(self, address: bytes | None) -> None:
-        self.address = address
+    def __init__(self, session: Session | None) -> None:
+        self.session = session
 
     def refuse(self) -> ApiError:
         """Return the refusal of what needs a connection."""
@@ -62,7 +67,7 @@ class VenueServer:
     """One venue's server. It listens to the sequencer from its construction on.
 
     `clock_ns` is the venue's clock in ns UTC; `analytics` fills Greeks and volatilities; `extra_routes` are
-    added to the same port, the web page for one.
+    added to the same port, the web page for one. With `operator_key` it lists combos that users ask for.
     """
 
     def __init__(
@@ -76,17 +81,21 @@ class VenueServer:
         limits: ServerLimits | None = None,
         analytics: Analytics | None = None,
         testnet: bool = True,
+        operator_key: PrivateKey | None = None,
     ) -> None:
         self.limits = limits or ServerLimits()
+        bound = self.limits.combos_per_account
+        lister = None if operator_key is None else ComboLister(operator_key, bound)
         self.venue = Venue(
-            engine, sequencer, genesis, clock_ns, self.limits, analytics or Analytics(), testnet
+            engine, sequencer, genesis, clock_ns, self.limits, analytics or Analytics(), testnet, lister
         )
+        self.rfq_feed = RfqFeed(self.venue)
         self.watch = DisconnectWatch(self.venue)
         self.published_dir = published_dir
         self.connections: set[Connection] = set()
         self.buckets: OrderedDict[str, CreditBucket] = OrderedDict()
         self.runner: web.AppRunner | None = None
-        self.flusher: asyncio.Task[None] | None = None
+        self.tasks: list[asyncio.Task[None]] = []
         self.port = 0
         self.app = web.Application(client_max_size=self.limits.message_bytes)
         self.app.add_routes(
@@ -106,6 +115,7 @@ class VenueServer:
         """Show what happened. A fault in showing it is recorded; it must not stop the sequencer."""
         try:
             self.venue.feed.on_outcomes(outcomes)
+            self.venue.rfqs.observe(outcomes)
         except Exception:
             self.counters.internal_errors += 1
             logger.exception("could not show the outcomes from sequence %d on", outcomes[0].sequence)
@@ -124,15 +134,15 @@ class VenueServer:
         site = web.TCPSite(self.runner, host, port, backlog=512)
         await site.start()
         self.port = int(self.runner.addresses[0][1])
-        self.flusher = asyncio.create_task(self.venue.feed.run())
+        runs = (self.venue.feed.run(), self.rfq_feed.run(), self.run_key_watch())
+        self.tasks = [asyncio.create_task(run) for run in runs]
         self.watch.note_started()
 
     async def stop(self) -> None:
         """Close every connection and the port."""
-        if self.flusher is not None:
-            self.flusher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self.flusher
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
         closing = [
             connection.socket.close(code=1001, message=b"the venue stops") for connection in self.connections
         ]
@@ -141,6 +151,17 @@ class VenueServer:
             await self.runner.cleanup()
         await self.watch.finish()
         self.venue.gate.close()
+
+    async def run_key_watch(self) -> None:
+        """Close, within a second, the connections of keys that were revoked or have expired."""
+        while True:
+            await asyncio.sleep(KEY_WATCH_S)
+            lost = [connection for connection in self.connections if connection.has_lost_key()]
+            closing = [
+                connection.socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"the key is not active")
+                for connection in lost
+            ]
+            await asyncio.gather(*closing, return_exceptions=True)
 
     def find_bucket(self, request: web.Request) -> CreditBucket:
         """Return the credits of a remote address.
@@ -192,11 +213,11 @@ class VenueServer:
             )
         if call.method not in METHOD_NAMES:
             return self.refuse(call, refuse_method(call.method))
-        reply, succeeded = await answer_call(self.venue, HttpCaller(self.read_address(request, call)), call)
+        reply, succeeded = await answer_call(self.venue, HttpCaller(self.find_session(request, call)), call)
         return self.respond(reply, 200 if succeeded else 400)
 
-    def read_address(self, request: web.Request, call: Call) -> bytes | None:
-        """Return the wallet of the bearer token in the header or in the parameters."""
+    def find_session(self, request: web.Request, call: Call) -> Session | None:
+        """Return the session of the bearer token in the header or in the parameters."""
         header = request.headers.get("Authorization", "")
         token = header.removeprefix(BEARER) if header.startswith(BEARER) else ""
         if not token and isinstance(call.parameters, dict):
@@ -206,8 +227,7 @@ class VenueServer:
                 ApiError
             ):  # The method's own decoder says what is wrong with its parameters.
                 token = decode_parameters(call.parameters, TOKEN_DECODER).access_token
-        session = self.venue.sessions.find(token, self.venue.clock_ns()) if token else None
-        return None if session is None else session.address
+        return self.venue.sessions.find(token, self.venue.clock_ns()) if token else None
 
     def refuse(self, call: Call, error: ApiError, status: int = 400) -> web.Response:
         """Return a refusal as a response."""

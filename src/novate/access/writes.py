@@ -7,9 +7,10 @@ authenticated by its own signature and by nothing else.
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from novate.access.errors import ApiError
+from novate.access.keyring import Speaker, check_scope, require_speaker
 from novate.access.order_record import Memo
 from novate.access.parameters import SignedParameters
 from novate.access.quantities import read_address, read_signature, read_unsigned, show_usdc
@@ -27,55 +28,83 @@ Items = tuple[tuple[int, ...], ...]
 
 @dataclass(slots=True)
 class Write:
-    """A command on its way: its digest, the future signer, and how its outcome is shown."""
+    """A command on its way: its digest, the future signers, and how its outcome is shown."""
 
     command: Command
     digest: bytes
     signer: "asyncio.Future[bytes]"
     memo: Memo
     show: Callable[[Venue, "Write", Outcome], dict[str, Any]]
+    cosigner: "asyncio.Future[bytes] | None" = None
 
 
-def check_freshness(venue: Venue, given: SignedParameters) -> tuple[bytes, bytes, int, int]:
-    """Return (account, signature, nonce, expires_ns) after the checks that need no signature."""
+class Fresh(NamedTuple):
+    """What a write carries besides its own parameters, and what its signer may do; `account` is the number of
+    the account at the address `holder`.
+    """
+
+    account: int
+    holder: bytes
+    signer: bytes
+    signature: bytes
+    nonce: int
+    expires_ns: int
+    speaker: Speaker
+
+    def address(self, command: Command) -> Command:
+        """Return a command with the account, its signer and the signature."""
+        account = b"" if self.holder == self.signer else self.holder
+        return command._replace(account=account, signer=self.signer, signature=self.signature)
+
+
+def check_freshness(venue: Venue, given: SignedParameters) -> Fresh:
+    """Return what a write carries after the checks that need no signature."""
     if given.chain_id is not None:
         chain_id = read_unsigned(given.chain_id, "chain_id")
         if chain_id != venue.genesis.chain_id:
             message = f"this venue's chain_id is {venue.genesis.chain_id}, found {chain_id}"
             raise ApiError(AccessCode.CHAIN_ID_MISMATCH, message, chain_id=venue.genesis.chain_id)
-    address, signature = read_address(given.account), read_signature(given.signature)
+    holder, signature = read_address(given.account), read_signature(given.signature)
+    signer = read_address(given.signer, "signer") if given.signer else holder
     nonce, expires_ns = read_unsigned(given.nonce, "nonce"), read_unsigned(given.expires_ns, "expires_ns")
-    account = venue.engine.find_account(address)
+    account = venue.engine.find_account(holder)
     if account < 0:
         raise ApiError(Code.ACCOUNT_NOT_FOUND, account=given.account)
     time_ns = venue.clock_ns()
     if expires_ns <= time_ns:
         message = f"expires_ns must be later than the venue's time {time_ns}, found {expires_ns}"
         raise ApiError(Code.SIGNATURE_EXPIRED, message, time_ns=str(time_ns))
-    known = venue.read_nonce(account)
+    speaker = require_speaker(venue.engine, account, signer, time_ns)
+    check_nonce(speaker, nonce)
+    return Fresh(account, holder, signer, signature, nonce, expires_ns, speaker)
+
+
+def check_nonce(speaker: Speaker, nonce: int, name: str = "nonce") -> None:
+    """Raise NONCE_REPLAYED unless a nonce is greater than those that its signer has used."""
+    known = speaker.nonce
     if nonce <= known:
-        raise ApiError(
-            Code.NONCE_REPLAYED, f"the nonce must be greater than {known}, found {nonce}", nonce=str(known)
-        )
-    return address, signature, nonce, expires_ns
+        message = f"the {name} must be greater than {known}, found {nonce}"
+        raise ApiError(Code.NONCE_REPLAYED, message, nonce=str(known))
 
 
 def begin_write(
     venue: Venue,
     kind: CommandKind,
-    fresh: tuple[bytes, bytes, int, int],
+    fresh: Fresh,
     show: Callable[[Venue, Write, Outcome], dict[str, Any]],
     fields: Mapping[str, int],
     label: str = "",
     items: Items = (),
+    subject: bytes = b"",
 ) -> Write:
     """Return the write of a command and start the recovery of its signer; `label` is kept for display."""
-    address, signature, nonce, expires_ns = fresh
-    command = make_command(kind, 0, address, signature, nonce=nonce, expires_ns=expires_ns, **fields)
-    if items:
-        command = command._replace(items=items)
+    check_scope(fresh.speaker, kind)
+    command = make_command(kind, 0, b"", b"", nonce=fresh.nonce, expires_ns=fresh.expires_ns, **fields)
+    command = fresh.address(command)
+    if items or subject:
+        command = command._replace(items=items, subject=subject)
     digest = compute_digest(command, venue.engine.names, venue.domain)
-    return Write(command, digest, venue.gate.recover(digest, signature), Memo(label), show)
+    return Write(command, digest, venue.gate.recover(digest, fresh.signature), Memo(label), show)
 
 
 def show_receipt(outcome: Outcome) -> dict[str, Any]:
@@ -96,12 +125,18 @@ def show_cancelled_all(venue: Venue, write: Write, outcome: Outcome) -> dict[str
 
 
 async def verify_signer(venue: Venue, write: Write) -> None:
-    """Wait for the signer and raise SIGNATURE_INVALID unless it is the account."""
-    recovered = await write.signer
-    if recovered != write.command.signer:
-        struct_type = name_struct(STRUCT_TYPE[write.command.kind])
-        message = describe_message(venue, write.command)
-        raise describe_signature_refusal(venue, write.digest, recovered, struct_type, message)
+    """Wait for the signers and raise SIGNATURE_INVALID unless they are those that the write names."""
+    check_signer(venue, write.command, write.digest, write.command.signer, await write.signer)
+    if write.cosigner is not None:
+        check_signer(venue, write.command, write.digest, write.command.cosigner, await write.cosigner)
+
+
+def check_signer(venue: Venue, command: Command, digest: bytes, named: bytes, recovered: bytes) -> None:
+    """Raise SIGNATURE_INVALID unless a digest's signature recovers to the signer that was named."""
+    if recovered != named:
+        struct_type = name_struct(STRUCT_TYPE[command.kind])
+        message = describe_message(venue, command)
+        raise describe_signature_refusal(venue, digest, named, recovered, struct_type, message)
 
 
 def enqueue_write(venue: Venue, write: Write) -> "asyncio.Future[Outcome]":
@@ -110,7 +145,7 @@ def enqueue_write(venue: Venue, write: Write) -> "asyncio.Future[Outcome]":
         future = venue.sequencer.enqueue(write.command)
     except VenueBusy as error:
         raise ApiError(AccessCode.VENUE_BUSY) from error
-    venue.ledger.attach_memo(write.command.signer, write.command.get("nonce"), write.memo)
+    venue.ledger.attach_memo(write.command, write.memo)
     return future
 
 
@@ -126,7 +161,7 @@ def refuse_outcome(venue: Venue, write: Write, outcome: Outcome) -> ApiError:
     """Return the refusal of a command that the law rejected, with the figures that explain it."""
     code, message, data = Code(outcome.code), EXPECTED[outcome.code], {}
     if code in (Code.INITIAL_MARGIN_INSUFFICIENT, Code.CASH_INSUFFICIENT):
-        view = views.read_account(venue.engine, venue.engine.find_account(write.command.signer))
+        view = views.read_account(venue.engine, venue.engine.find_account(write.command.holder))
         figures = ("equity", "initial_margin", "cash", "withdrawable")
         data = {name: show_usdc(getattr(view, f"{name}_atoms")) for name in figures}
         message += "; before it, equity is {equity} USDC and the initial margin {initial_margin} USDC".format(

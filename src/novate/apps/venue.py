@@ -79,6 +79,7 @@ class Venue:
             published_dir=self.published,
             extra_routes=[web.post("/chain", self.handle_chain)],
             analytics=Analytics(compute_greeks, compute_implied_volatility),
+            operator_key=self.operator_key,
         )
         self.tasks: list[asyncio.Task[None]] = []
 

@@ -90,6 +90,8 @@ class AccessCode(IntEnum):
     CHAIN_ID_MISMATCH = 107
     TOO_MANY_REQUESTS = 108
     VENUE_BUSY = 109
+    RFQ_NOT_FOUND = 110
+    NOT_SUPPORTED = 111
 
 
 class Side(IntEnum):
@@ -346,6 +348,8 @@ EXPECTED: dict[int, str] = {
     107: "the order must be signed for this venue's chain",
     108: "the connection sends faster than its limit",
     109: "the sequencer's queue is full; try again",
+    110: "the request for quotes, or the quote, must be open and the caller's to use",
+    111: "this venue does not do that",
 }
 
 JSONRPC_NUMBER: dict[int, int] = {
@@ -428,4 +432,6 @@ JSONRPC_NUMBER: dict[int, int] = {
     107: 11030,
     108: 10028,
     109: 10047,
+    110: 11031,
+    111: 10033,
 }
