@@ -13,10 +13,27 @@ from tests.model.generator import genesis
 def convert(command: dict[str, Any]) -> Command:
     """A command of the model as one of the law; it carries no signature."""
     kind = CommandKind[command["kind"]]
-    signer = bytes.fromhex(command["signer"][2:]) if command.get("signer") else b""
     values = tuple(command[name] for name in COMMAND_FIELDS[kind])
     items = tuple(tuple(item) for item in command.get("items", ()))
-    return Command(kind, command["time_ns"], values, signer, items=items)
+    account, signer, subject, cosigner = (
+        read_address(command, name) for name in ("account", "signer", "subject", "cosigner")
+    )
+    return Command(
+        kind,
+        command["time_ns"],
+        values,
+        signer,
+        items=items,
+        account=account,
+        subject=subject,
+        cosigner=cosigner,
+    )
+
+
+def read_address(command: dict[str, Any], name: str) -> bytes:
+    """One of a command's addresses, empty if it has none."""
+    text: str = command.get(name) or ""
+    return bytes.fromhex(text[2:])
 
 
 def make_replayer(profile: str) -> Replayer:

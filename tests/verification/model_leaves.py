@@ -34,11 +34,23 @@ def list_account(account: Any) -> list[int]:
     held = sorted((number, *astuple(p)) for number, p in account.positions.items() if p.lots)
     timer = [account.tier, account.dead_man_ns, account.cancel_on_disconnect]
     stage = [account.liquidation_stage, account.liquidation_count, account.warned, account.demand_e6]
-    elements = [int(account.address, 16), account.cash_atoms, account.nonce, *timer, *stage, len(held)]
+    family = [account.owner, account.subaccount, account.retired_nonce]
+    elements = [
+        int(account.address, 16),
+        account.cash_atoms,
+        account.nonce,
+        *timer,
+        *stage,
+        *family,
+        len(held),
+    ]
     for row in held:
         elements.extend(row)
     for number, group in sorted(account.groups.items()):
         elements.extend((number, *astuple(group)))
+    for place, key in sorted(account.keys.items()):
+        address, *figures = astuple(key)
+        elements.extend((place, int(address, 16), *figures))
     return elements
 
 
@@ -63,7 +75,8 @@ def compare_leaves(model: Any, state: State) -> None:
     waiting = {order.slot: pick(order, WAITING_FIELDS) for order in model.waiting.values()}
     assert waiting == {slot: tree.list_waiting_elements(w) for slot, w in state.waiting_slots.items()}
     for expected, instrument in zip(model.instruments, state.instruments, strict=True):
-        leaf = (*pick(expected, INSTRUMENT_FIELDS), expected.funded_ns or 0)
+        legs = [element for leg in expected.legs for element in leg]
+        leaf = (*pick(expected, INSTRUMENT_FIELDS), expected.funded_ns or 0, *legs)
         assert leaf == tree.list_instrument_elements(instrument)
     assert list_oracles(model) == tree.list_oracle_elements(state)
     slices = [underlying.slice_notional_atoms for underlying in model.underlyings]

@@ -5,6 +5,7 @@ signature: the replayer reads who signed, not the proof.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from novate.protocol.command import make_command
 from novate.protocol.generated.codes import CancelReason, Code, CommandKind, InstrumentKind, Side, TimeInForce
@@ -91,6 +92,15 @@ def make_genesis(**limits: int) -> Genesis:
     return parse_genesis(encode_genesis(document))
 
 
+class Parties(NamedTuple):
+    """What a command may say beyond its signer and its fields."""
+
+    account: bytes = b""
+    subject: bytes = b""
+    cosigner: bytes = b""
+    items: tuple[tuple[int, ...], ...] = ()
+
+
 @dataclass
 class Desk:
     """Applies commands a millisecond apart and remembers what the last one ended."""
@@ -153,28 +163,44 @@ class Desk:
     def waiting(self, order_id: int) -> WaitingOrder:
         return self.state.waiting[order_id]
 
-    def apply(self, kind: CommandKind, signer: bytes = b"", **fields: int) -> Code:
+    def apply(
+        self, kind: CommandKind, signer: bytes = b"", parties: Parties | None = None, **fields: int
+    ) -> Code:
         """Apply one command a millisecond after the last."""
         self.time_ns += MS
         if SIGNED_BY[kind] in ("account", "operator"):
             self.nonce += 1
             fields = {"nonce": self.nonce, "expires_ns": FAR_NS} | fields
-        self.outcome = self.replayer.apply(make_command(kind, self.time_ns, signer, **fields))
+        command = make_command(kind, self.time_ns, signer, **fields)
+        self.outcome = self.replayer.apply(command._replace(**(parties or Parties())._asdict()))
         return self.outcome.code
 
-    def ask(self, kind: CommandKind, trader: int, **fields: int) -> Code:
+    def ask(
+        self,
+        kind: CommandKind,
+        trader: int,
+        signer: bytes = b"",
+        parties: Parties | None = None,
+        **fields: int,
+    ) -> Code:
         """Apply a trader's command; a PLACE or PLACE_TRIGGER that says no more buys ten lots at the mark."""
         if kind in (CommandKind.PLACE, CommandKind.PLACE_TRIGGER):
             usual = {"instrument": PERPETUAL, "side": Side.BUY, "lots": 10, "price_ticks": MARK_TICKS}
             fields = usual | {"time_in_force": TimeInForce.GTC} | fields
         names = COMMAND_FIELDS[kind]
         assert set(fields) <= set(names)
-        return self.apply(kind, make_address(trader), **fields)
+        if signer:
+            parties = (parties or Parties())._replace(account=make_address(trader))
+        return self.apply(kind, signer or make_address(trader), parties, **fields)
 
     def place(self, trader: int, side: Side, **fields: int) -> int:
         """Place an order that must be accepted and return its id."""
         assert Code.OK == self.ask(CommandKind.PLACE, trader, side=side, **fields)
         return self.outcome.order_id
+
+    def list_combo(self, *legs: tuple[int, int]) -> Code:
+        """List a combo of (instrument, ratio); its mark comes with the next TICK."""
+        return self.apply(CommandKind.LIST_COMBO, OPERATOR, Parties(items=legs))
 
     def wait(self, trader: int, side: Side, **fields: int) -> int:
         """Place an order that must be accepted to wait and return its id."""
