@@ -23,7 +23,7 @@ class Court(Desk):
 
     def __init__(self, debtor_usdc: int = 150, **parameters: int) -> None:
         quiet = {"futures_band_e6": 50_000, "funding_cap_e9": 0, "funding_deadband_e9": 0}
-        document = read_document(make_roomy_genesis(quiet | parameters))
+        document = read_document(make_roomy_genesis(quiet | parameters, accounts=6))
         document["fee_tiers"] = [dict.fromkeys(tier, 0) for tier in document["fee_tiers"]]
         super().__init__(parse_genesis(encode_genesis(document)))
         for role in ROLES:

@@ -76,6 +76,8 @@ def hash_state(engine: Engine) -> dict[str, str]:
     instruments["dirty"] = 0
     waiting = world.waiting[world.waiting["order_id"] != 0].copy()
     waiting["dirty"] = 0
+    keys = world.keys[: int(house["account_count"])].copy()
+    keys[keys["scope"] == 0] = 0  # Of a key that was revoked nothing counts.
     groups = world.groups[: int(house["account_count"])].copy()
     groups["stale"] = 0  # Whether somebody has asked for the margin since is no part of the state.
     groups["notional_atoms"] = 0
@@ -87,6 +89,7 @@ def hash_state(engine: Engine) -> dict[str, str]:
         "instruments": instruments,
         "waiting": waiting,
         "groups": groups,
+        "keys": keys,
         "levels": levels[levels["key"].argsort()],
         "free_orders": world.free_orders[: int(house["free_order_count"])],
         "free_positions": world.free_positions[: int(house["free_position_count"])],
