@@ -24,7 +24,7 @@ from novate.protocol.generated.records import COMMAND_FIELDS, EVENT
 from novate.protocol.genesis import encode_genesis, parse_genesis
 from tests.model import margin
 from tests.model.generator import iter_world
-from tests.model.records import Group, Order, Waiting
+from tests.model.records import NO_MARK, Group, Key, Order, Waiting
 from tests.model.world import World
 
 Event = dict[str, int]
@@ -122,6 +122,18 @@ def list_groups(engine: Engine, number: int) -> list[dict[str, int]]:
     ]
 
 
+def list_keys(engine: Engine, number: int) -> list[dict[str, Any]]:
+    """Return an account's active keys with their places."""
+    found = []
+    for index, record in enumerate(engine.world.keys[number]):
+        if record["scope"] != 0:
+            words = [int(record[f"word_{place}"]) % (1 << 64) for place in range(3)]
+            named = b"".join(word.to_bytes(8, "big") for word in words)
+            fields = read_fields(record, [f.name for f in dataclasses.fields(Key) if f.name != "address"])
+            found.append({"place": index + 1, "address": "0x" + named[-20:].hex()} | fields)
+    return found
+
+
 def compare_accounts(state: dict[str, Any], engine: Engine) -> None:
     """Assert that money, margin, positions, timers and groups of every account are equal."""
     for number, expected in enumerate(state["accounts"]):
@@ -133,6 +145,8 @@ def compare_accounts(state: dict[str, Any], engine: Engine) -> None:
             "nonce": account.nonce,
             **read_fields(record, ("tier", "dead_man_ns", "cancel_on_disconnect")),
             **read_fields(record, ("liquidation_stage", "liquidation_count", "warned", "demand_e6")),
+            **read_fields(record, ("owner", "subaccount", "retired_nonce")),
+            "keys": list_keys(engine, number),
             "positions": positions,
             "groups": list_groups(engine, number),
             "open_orders": len(read_open_orders(engine, number)),
@@ -186,11 +200,14 @@ def compare_instruments(state: dict[str, Any], engine: Engine) -> None:
     marked = ("notional_atoms", "taker_fee_atoms", "delta_atoms", "vega_atoms")
     for number, expected in enumerate(state["instruments"]):
         record = engine.world.instruments[number]
-        names = always + marked if expected["mark_atoms"] >= 0 else always
+        has_mark = expected["mark_atoms"] != NO_MARK
+        names = always + marked if has_mark else always
         assert {name: expected[name] for name in names} == read_fields(record, names), f"instrument {number}"
         assert expected["rate_e9"] == int(record["funding_rate_e9"]), f"instrument {number}"
         assert expected["accrual"] == int(record["funding_accrual"]), f"instrument {number}"
-        if expected["mark_atoms"] >= 0:
+        legs = tuple((leg, ratio) for leg, ratio in engine.world.legs[number].tolist() if ratio != 0)
+        assert expected["legs"] == legs, f"instrument {number}"
+        if has_mark:
             assert expected["rows"] == engine.world.rows[number].tolist(), f"instrument {number}"
             assert expected["basis"] == engine.world.basis_rows[number].tolist(), f"instrument {number}"
     assert len(state["instruments"]) == int(engine.world.house["instrument_count"][0])

@@ -14,7 +14,9 @@ from .world import INT64_MAX, INT64_MIN, MINUTE, SECOND, STRANGER, WHALE, Comman
 
 Commands = Iterator[Command]
 DOLLAR = 1_000_000
-POOL = [f"0x{0x5000 + number:040x}" for number in range(12)]
+# Addresses that differ in a single byte, each in another place.
+PLACES = (0, 1, 2, 3, 4, 7, 8, 11, 12, 15, 16, 19)
+POOL = ["0x" + "ab" * place + "cd" + "ab" * (19 - place) for place in PLACES]
 ALL = sum(SCOPES.values())
 LIMITED_PERCENT = {"main": 12, "crowd": 12, "tiny": 12, "crash": 12, "desk": 45}
 NO_LIMITS = dict.fromkeys(("max_notional_atoms", "max_delta_atoms", "max_vega_atoms", "rate_per_minute"), 0)
@@ -231,14 +233,16 @@ def subaccount(world: World) -> Commands:
     owners = [a.address for a in world.model.accounts if a.owner < 0 and a.address not in world.promised]
     who = rng.choice(owners) if world.chance(90) else world.trader()
     number = rng.randrange(1, 4)
+    if world.promised and world.chance(80):
+        who, number = rng.choice(sorted(world.promised.values()))
     address = subaccount_address(who, number)
     if world.chance(30) and world.account(address) is None:
-        world.promised.add(address)
+        world.promised[address] = who, number
         cursor = world.model.house.deposit_cursor + 1
         yield world.command("DEPOSIT", address, cursor=cursor, amount_atoms=DOLLAR * rng.randrange(1, 10**6))
         if not world.accepted():
-            world.promised.discard(address)
-        elif world.chance(40):
+            del world.promised[address]
+        elif world.chance(20):
             return
     command = world.signed("CREATE_SUBACCOUNT", who, subaccount=number)
     if world.chance(12):
@@ -246,7 +250,7 @@ def subaccount(world: World) -> Commands:
     yield spoiled(world, command, 4)
     created = world.account(address)
     if created is not None and created.owner >= 0:
-        world.promised.discard(address)
+        world.promised.pop(address, None)
     if world.accepted() and world.chance(80):
         yield world.signed("TRANSFER", who, amount_atoms=DOLLAR * rng.randrange(1, 200_000)) | {
             "subject": address

@@ -26,7 +26,7 @@ def deposit(world: World) -> Commands:
         if initial > equity:
             who, amount = account.address, min(1 << 50, 2 * (initial - equity))
     cursor = house.deposit_cursor + 1
-    if world.chance(12):
+    if world.chance(5):
         who = f"0x{rng.randrange(1 << 64):040x}"
     elif world.chance(12):
         cursor = rng.choice((cursor - 1, cursor + 1, 0, -1, INT64_MAX, INT64_MIN))

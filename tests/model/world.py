@@ -39,8 +39,8 @@ ROOMY = {
 LIMITS_BY_PROFILE = {
     "main": ROOMY,
     "crowd": ROOMY,
-    "crash": ROOMY | {"orders": 800, "positions": 165},
-    "desk": ROOMY | {"accounts": 24, "positions": 330},
+    "crash": ROOMY | {"orders": 800, "positions": 200},
+    "desk": ROOMY | {"accounts": 32, "positions": 900},
     "tiny": {"accounts": 5, "orders": 70, "positions": 58, "instruments": 17, "series": 6, "triggers": 9},
 }
 ORACLES_BY_PROFILE = {"main": (3, 2), "crowd": (4, 2), "tiny": (5, 3), "crash": (3, 2), "desk": (3, 2)}
@@ -128,7 +128,7 @@ class World:
         count = min(self.model.limits["accounts"], 13) - 1
         self.traders = [WHALE] + [f"0x{0x1000 + number:040x}" for number in range(count)]
         self.spot = list(START_ATOMS)
-        self.promised: set[str] = set()
+        self.promised: dict[str, tuple[str, int]] = {}
 
     def chance(self, percent: float) -> bool:
         """True in `percent` of a hundred calls."""
