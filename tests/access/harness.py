@@ -130,7 +130,9 @@ class TestVenue:
         self.engine = Engine(genesis)
         self.journal, _ = open_journal(folder, genesis.hash)
         self.sequencer = Sequencer(self.engine, self.journal, self.clock)
-        self.server = VenueServer(self.engine, self.sequencer, genesis, self.clock, folder, limits=limits)
+        self.server = VenueServer(
+            self.engine, self.sequencer, genesis, self.clock, folder, limits=limits, operator_key=OPERATOR
+        )
         self.domain = Domain(genesis.chain_id, genesis.settlement)
         self.cursor = 0
         self.operator_nonce = 0
@@ -173,7 +175,7 @@ class TestVenue:
 
     async def list_instrument(self, kind: InstrumentKind, strike_atoms: int = 0, expiry_ns: int = 0) -> str:
         """List an instrument and return its name."""
-        self.operator_nonce += 1
+        self.operator_nonce = max(self.operator_nonce + 1, self.clock())
         await self.submit(
             CommandKind.LIST_INSTRUMENT,
             OPERATOR,
@@ -185,6 +187,13 @@ class TestVenue:
             expires_ns=self.clock() + DAY_NS,
         )
         return self.engine.instruments[-1].name
+
+    async def list_put(self) -> str:
+        """List a put of the same expiry as the option, and mark it."""
+        expiry_ns = self.engine.instruments[self.engine.find_instrument(self.option)].expiry_ns
+        name = await self.list_instrument(InstrumentKind.PUT, 45_000 * USDC, expiry_ns)
+        await self.report_index(INDEX_ATOMS + 2)
+        return name
 
     async def report_index(self, index_atoms: int = INDEX_ATOMS) -> None:
         """Report an index and renew the marks."""

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from novate.access.client_errors import VenueError
-from novate.access.dispatch import METHOD_NAMES, READS
+from novate.access.dispatch import METHOD_NAMES
 from novate.access.limits import ServerLimits
 from novate.access.methods_write import WRITES
 from novate.execution.sequencer import VenueBusy
@@ -107,14 +107,18 @@ def test_rejection_carries_its_receipt(tmp_path: Path) -> None:
 
 def test_each_private_method_asks_who_is_there(tmp_path: Path) -> None:
     """No private read answers without a session; no write answers without a signature."""
-    needs = {"instrument_name": PERPETUAL, "order_id": "1", "channels": ["user.orders.any.any.raw"]}
+    leg = {"instrument_name": PERPETUAL, "amount": 1, "direction": "buy"}
+    needs: dict[str, Any] = {"instrument_name": PERPETUAL, "order_id": "1", "id": "BLOCK-1", "nonce": 1}
+    needs |= {"channels": ["user.orders.any.any.raw"], "block_rfq_id": 1, "block_rfq_quote_id": 1}
+    needs |= {"legs": [leg], "trades": [leg, leg]}
+    signed = {*WRITES, "private/add_block_rfq_quote"}  # A quote is signed, though no command by itself.
 
     async def scenario() -> None:
         async with run_venue(tmp_path) as venue, open_wire(venue) as wire:
             for method in sorted(METHOD_NAMES):
                 if method.startswith("private/") and "unsubscribe" not in method:
                     reply = await wire.ask(method, needs)
-                    reason = "unauthorized" if method in READS else "parameter_invalid"
+                    reason = "parameter_invalid" if method in signed else "unauthorized"
                     assert (method, reason) == (method, reply["error"]["data"]["reason"])
             assert set(WRITES) <= METHOD_NAMES
 

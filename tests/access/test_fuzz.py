@@ -33,6 +33,9 @@ ODD_VALUES: list[Any] = [
     ),
     *([], [[]], {}, {"a": {}}, [None] * 600, ["user.orders.any.any.raw"], [PERPETUAL]),
     *("stop_limit", "market", "trailing_stop", "mark_price", "implv", "cancel_both", {PERPETUAL: 1e300}),
+    *("trade cancel", "taker", "buy", "0x" + "ab" * 20, "0x" + "ab" * 65, "BTC_USDC-COMBO-1xPERPETUAL_x"),
+    [{"instrument_name": PERPETUAL, "amount": 1, "direction": "buy", "price": -5}],
+    [{"instrument_name": PERPETUAL, "amount": 1, "direction": at} for at in ("buy", "sell")],
     [{"instrument_name": PERPETUAL, "bid": {"price": 1e9, "amount": -1}}],
 ]
 PARAMETER_NAMES = [
@@ -62,7 +65,9 @@ PARAMETER_NAMES = [
     *("type", "trigger", "trigger_price", "trigger_offset", "display_amount", "valid_until", "advanced"),
     *("link", "parent_order_id", "self_trading_mode", "reduce_only", "mmp_group", "quotes", "timeout"),
     *("frozen_time", "quantity_limit", "delta_limit", "simulated_positions", "add_positions", "scope"),
-    "demand",
+    *("demand", "signer", "key", "scope", "expiration_timestamp", "max_notional", "rate_per_minute"),
+    *("subaccount", "destination", "source", "counterparty", "counterparty_nonce", "trades", "legs", "role"),
+    *("counterparty_signature", "block_rfq_id", "block_rfq_quote_id", "direction", "state", "combo_id"),
 ]
 BROKEN = [b"", b"\0", b"{", b"}", b"[1,2]", b"nul", b'{"id":', b'{"method":"public/test","id":{}}', b'"\xff"']
 

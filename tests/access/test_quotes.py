@@ -30,14 +30,6 @@ from .harness import (
 INDEX = "btc_usdc"
 
 
-async def list_second_option(venue: TestVenue) -> str:
-    """A marked put of the same expiry as the venue's call."""
-    expiry_ns = venue.engine.instruments[venue.engine.find_instrument(venue.option)].expiry_ns
-    name = await venue.list_instrument(InstrumentKind.PUT, 45_000 * USDC, expiry_ns)
-    await venue.report_index(INDEX_ATOMS + 2)
-    return name
-
-
 async def wait_for(condition: Any) -> None:
     """Wait until something is true."""
     for _ in range(200):
@@ -52,7 +44,7 @@ def test_mass_quotes(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with run_venue(tmp_path) as venue:
-            put = await list_second_option(venue)
+            put = await venue.list_put()
             async with venue.make_client(MAKER) as maker:
                 await maker.set_mmp(INDEX, 1, 10, 1, 5)
                 both = [(put, (1_000, 0.1), (1_500, 0.2)), (venue.option, ("1500", "0.1"), None)]
