@@ -11,8 +11,10 @@ import pytest
 from novate.execution.tables import SCRATCH
 from novate.protocol.generated.codes import Code, CommandKind, EventKind
 from novate.protocol.signing import compute_digest, recover_signer, sign_digest
+from tests.law import combo_rows, key_rows
+from tests.law.combo_rows import COMBO_ROWS
 from tests.law.desk import Desk, find_address, make_genesis, make_key
-from tests.law.key_rows import KEY_ROWS, LIMITS
+from tests.law.key_rows import KEY_ROWS
 
 OK = Code.OK
 PERPETUAL = "list instrument_kind=perpetual strike_atoms=0 expiry_ns=0"
@@ -270,7 +272,11 @@ def count_times(line: str) -> int:
     return int(line.rpartition("times=")[2]) if "times=" in line else 1
 
 
-TABLES = {"venue": (ROWS, {}), "keys": (KEY_ROWS, LIMITS)}
+TABLES = {
+    "venue": (ROWS, {}),
+    "keys": (KEY_ROWS, key_rows.LIMITS),
+    "combos": (COMBO_ROWS, combo_rows.LIMITS),
+}
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -287,14 +293,23 @@ def test_each_row_answers_its_code(table: str) -> None:
                 verb = line.split()[0]
                 if verb == "disconnect":
                     continue  # Nobody speaks; its RESULT names the account that it ends the orders of.
-                spoken = verb not in ("list", "index", "surface", "tick", "seal", "set_tier", "set_slice")
+                spoken = verb not in (
+                    "list",
+                    "index",
+                    "surface",
+                    "tick",
+                    "seal",
+                    "set_tier",
+                    "set_slice",
+                    "list_combo",
+                )
                 expected = desk.engine.find_account(find_address(actor)) if spoken else -1
                 assert (EventKind.RESULT, expected) == (result["kind"], result["account"])
 
 
 def test_each_code_has_a_row_of_its_own() -> None:
     """No code is without a row, and each rejection is found beside an accepted command of its kind."""
-    rows = ROWS + KEY_ROWS
+    rows = ROWS + KEY_ROWS + COMBO_ROWS
     told = {code for _, _, code, _ in rows}
     told |= {
         Code[name.rpartition(":")[2]] for _, _, _, events in rows for name in events.split() if ":" in name
