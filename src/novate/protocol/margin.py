@@ -48,8 +48,9 @@ PORTFOLIO = np.dtype(
 def compute_order_base(direction: int, mark_atoms: int, limit_atoms: int, fee_atoms: int) -> int:
     """Return the part of y[s] that does not depend on the scenario: d * (M - L) - T.
 
-    Range      |M|, |L| < 2**36, fee < 2**34; the result is below 2**37.2. Exact.
-    Law        [MARGIN-3]
+    Range      |M|, |L| < 2**36, fee < 2**34; the result is below 2**37.2. For a combo times the lots of its
+               legs, of which [MARGIN-9] allows as many fewer. Exact.
+    Law        [MARGIN-3] [COMBO-5]
     """
     return direction * (mark_atoms - limit_atoms) - fee_atoms
 
