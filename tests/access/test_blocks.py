@@ -99,6 +99,8 @@ def test_block_trade(tmp_path: Path) -> None:
             assert Code.ORDER_NOT_FOUND == await refuse(taker.call("private/get_block_trade", gone))
             # After the block both go on with nonces that the law takes.
             await taker.buy(PERPETUAL, "0.001", 49_000)
+            assert Code.NONCE_REPLAYED == await refuse(maker.buy(PERPETUAL, "0.001", 49_000))
+            await maker.buy(PERPETUAL, "0.001", 48_000)
 
     asyncio.run(scenario())
 

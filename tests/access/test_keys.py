@@ -88,6 +88,25 @@ def test_key_is_held_to_its_limits(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_quotes_of_a_key(tmp_path: Path) -> None:
+    """A key's mass quotes stay within its limits as a whole, or none of the group's quotes stays."""
+
+    async def scenario() -> None:
+        async with open_floor(tmp_path) as (venue, maker, _, call, _):
+            await maker.authorize_key(HELPER_ADDRESS, "quote", soon(venue), max_vega=20)
+            async with make_helper(venue) as helper:
+                await helper.set_mmp("btc_usdc", 1, 10, 1, 5)
+                placed = await helper.mass_quote(1, [(call, ("1000", "0.1"), ("1500", "0.1"))])
+                assert ["open", "open"] == [order["order_state"] for order in placed["orders"]]
+                ended = await helper.mass_quote(1, [(call, ("1000", "5"), ("1500", "0.1"))])
+                assert {("cancelled", "key_limit")} == {
+                    (order["order_state"], order["cancel_reason"]) for order in ended["orders"]
+                }
+                assert [] == await maker.call("private/get_open_orders")
+
+    asyncio.run(scenario())
+
+
 def test_figures_of_a_key(tmp_path: Path) -> None:
     """Figures out of range are refused, a full table too, and a key that is there gets new figures."""
 

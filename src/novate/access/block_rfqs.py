@@ -29,16 +29,16 @@ class RfqQuote:
     account: int
     side: Side
     command: Command
-    digest: bytes
     label: str
     created_ns: int
     updated_ns: int
+    expires_ns: int
     state: str = OPEN
 
-    @property
-    def expires_ns(self) -> int:
-        """Until when the law would take it."""
-        return self.command.get("expires_ns")
+    def is_traded_by(self, command: Command) -> bool:
+        """Whether a block trade is the one that this quote offers."""
+        mine = self.command
+        return (mine.items, mine.values, mine.subject) == (command.items, command.values, command.subject)
 
 
 @dataclass(slots=True)
@@ -72,7 +72,6 @@ class RfqDesk:
         self.open: dict[int, BlockRfq] = {}
         self.ended: OrderedDict[int, BlockRfq] = OrderedDict()
         self.quote_rfqs: dict[int, int] = {}
-        self.accepting: dict[tuple[bytes, int], tuple[int, int]] = {}
         self.last_rfq_id = 0
         self.last_quote_id = 0
         self.makers_dirty: dict[int, BlockRfq] = {}
@@ -141,7 +140,6 @@ class RfqDesk:
         account: int,
         side: Side,
         command: Command,
-        digest: bytes,
         label: str,
         time_ns: int,
     ) -> RfqQuote:
@@ -157,7 +155,8 @@ class RfqDesk:
         for quote in before:
             self.end_quote(rfq, quote, CANCELLED, time_ns)
         self.last_quote_id += 1
-        quote = RfqQuote(self.last_quote_id, account, side, command, digest, label, time_ns, time_ns)
+        expires_ns = command.get("expires_ns")
+        quote = RfqQuote(self.last_quote_id, account, side, command, label, time_ns, time_ns, expires_ns)
         rfq.quotes[quote.quote_id] = quote
         self.quote_rfqs[quote.quote_id] = rfq.rfq_id
         self.touch(rfq, False)
@@ -190,32 +189,30 @@ class RfqDesk:
             for quote in [quote for quote in rfq.list_open_quotes() if quote.expires_ns <= time_ns]:
                 self.end_quote(rfq, quote, EXPIRED, time_ns)
 
-    def note_accepting(self, rfq: BlockRfq, quote: RfqQuote) -> None:
-        """Note that an acceptance is on its way to the law."""
-        self.accepting[rfq.address, rfq.nonce] = (rfq.rfq_id, quote.quote_id)
-
     def observe(self, outcomes: list[Outcome]) -> None:
-        """Take in what became of acceptances. One that the law refused ends its request all the same: the
-        nonce that every quote names is used up [AUTH-3].
+        """Take in what became of quotes that were traded. An acceptance that the law refused ends its request
+        all the same: the nonce that every quote names is used up [AUTH-3].
         """
-        if not self.accepting:
-            return
         for outcome in outcomes:
-            command = outcome.command
-            if command.kind != CommandKind.BLOCK_TRADE:
+            if outcome.command.kind != CommandKind.BLOCK_TRADE:
                 continue
-            rfq_id, quote_id = self.accepting.pop((command.holder, command.get("nonce")), (0, 0))
-            rfq = self.open.get(rfq_id)
-            if rfq is None:
-                continue
-            if outcome.code != Code.OK:
-                self.end(rfq, CLOSED, outcome.time_ns, Code(outcome.code).name.lower())
-                continue
-            quote = rfq.quotes.get(quote_id)
-            if quote is not None:
-                self.end_quote(rfq, quote, FILLED, outcome.time_ns)
-            rfq.block_order_id = int(outcome.events[0]["order_id"])
-            self.end(rfq, FILLED, outcome.time_ns)
+            for rfq, quote in self.find_traded(outcome.command):
+                if outcome.code == Code.OK:
+                    rfq.block_order_id = int(outcome.events[0]["order_id"])
+                    self.end_quote(rfq, quote, FILLED, outcome.time_ns)
+                    self.end(rfq, FILLED, outcome.time_ns)
+                else:
+                    self.end(rfq, CLOSED, outcome.time_ns, Code(outcome.code).name.lower())
+
+    def find_traded(self, command: Command) -> list[tuple[BlockRfq, RfqQuote]]:
+        """Return the open quote that a block trade is, with its request; nothing for any other block."""
+        return [
+            (rfq, quote)
+            for rfq in self.open.values()
+            if rfq.address == command.holder and rfq.nonce == command.get("nonce")
+            for quote in rfq.list_open_quotes()
+            if quote.is_traded_by(command)
+        ][:1]
 
     def list_rfqs(self) -> Iterator[BlockRfq]:
         """Yield the requests, newest first."""

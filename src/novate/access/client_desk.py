@@ -156,7 +156,9 @@ class DeskClient(VenueLink):
         """Return a block trade that another account has composed with this account's signature added.
 
         What is signed is what the proposal's `trades` say, in which `direction` is the other account's.
-        ValueError if the proposal is for another counterparty.
+        ValueError if the proposal is for another counterparty. Blocks want a key of their own: once the other
+        side has sent one, the signer's next ordinary write is refused with nonce_replayed, and those after it
+        are numbered higher.
         """
         commands = self.require_signer()
         if read_address(proposal["counterparty"]) != commands.account:

@@ -16,7 +16,7 @@ import aiohttp
 import msgspec
 from coincurve import PrivateKey
 
-from novate.access.client_errors import ConnectionLost, RateLimited, VenueError, make_error
+from novate.access.client_errors import ConnectionLost, NonceReplayed, RateLimited, VenueError, make_error
 from novate.access.client_signing import (
     EXPIRES_AFTER_NS,
     ClientInstrument,
@@ -150,7 +150,11 @@ class VenueLink:
         """Return the result of a reply that comes in time."""
         reply = await asyncio.wait_for(future, self.timeout_s)
         if "error" in reply:
-            raise make_error(method, reply["error"])
+            error = make_error(method, reply["error"])
+            if isinstance(error, NonceReplayed) and "nonce" in error.data:
+                # Another has used the signer's nonces, such as who sent a block that it cosigned.
+                self.nonces.raise_to(int(error.data["nonce"]))
+            raise error
         return reply["result"]
 
     async def write(

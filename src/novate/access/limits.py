@@ -33,7 +33,7 @@ class ServerLimits:
     rfqs_open: int = 512
     rfqs_kept: int = 1_000
     rfq_for_s: int = 300
-    quotes_per_rfq: int = 32
+    quotes_per_rfq: int = 16
     combos_per_account: int = 16
 
 

@@ -67,9 +67,7 @@ async def add_block_rfq_quote(venue: Venue, caller: Caller, given: QuoteRfqParam
     digest = compute_digest(command, venue.engine.names, venue.domain)
     check_signer(venue, command, digest, fresh.signer, await venue.gate.recover(digest, fresh.signature))
     rfq = venue.rfqs.require_open(rfq_id)  # It may have ended while the signature was looked at.
-    quote = venue.rfqs.add_quote(
-        rfq, fresh.account, taker_side, command, digest, given.label, venue.clock_ns()
-    )
+    quote = venue.rfqs.add_quote(rfq, fresh.account, taker_side, command, given.label, venue.clock_ns())
     return describe_rfq_quote(rfq, quote) | {"label": quote.label}
 
 
@@ -121,7 +119,6 @@ def prepare_accept_block_rfq(venue: Venue, given: AcceptRfqParameters) -> Write:
     check_counterparty(venue, command.subject, command.cosigner, command.get("counter_nonce"))
     write = begin_block(venue, fresh, command)
     write.show = show_accepted
-    venue.rfqs.note_accepting(rfq, quote)
     return write
 
 
@@ -155,7 +152,9 @@ def get_block_rfqs(venue: Venue, caller: Caller, given: RfqsParameters) -> dict[
         if not is_taker and rfq.state != OPEN and not is_party(rfq, account):
             continue
         rows.append(describe_for_taker(rfq) if is_taker else describe_for_maker(rfq, account))
-    return {"block_rfqs": rows[: given.count], "continuation": None}
+        if len(rows) == given.count:
+            break
+    return {"block_rfqs": rows, "continuation": None}
 
 
 def is_party(rfq: BlockRfq, account: int) -> bool:
