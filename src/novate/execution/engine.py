@@ -22,6 +22,7 @@ from novate.protocol.signing import Names, compute_subaccount_address
 # AUTHORIZE_KEY to BLOCK_TRADE name other addresses; up to CREATE_SUBACCOUNT they change who is known by one.
 FIRST_ADDRESSED, LAST_ADDRESSED = int(CommandKind.AUTHORIZE_KEY), int(CommandKind.BLOCK_TRADE)
 LAST_NAMING = int(CommandKind.CREATE_SUBACCOUNT)
+DEPOSIT = int(CommandKind.DEPOSIT)  # A plain integer, because every command is compared with it.
 
 Events = np.ndarray[Any, np.dtype[Any]]
 
@@ -113,9 +114,9 @@ class Engine:
         its part creates or ends.
         """
         for i in range(start, len(commands)):
-            command = commands[i]
-            new_account = command.kind == CommandKind.DEPOSIT and command.signer not in self.accounts
-            if new_account or FIRST_ADDRESSED <= command.kind <= LAST_NAMING:
+            kind = commands[i].kind
+            opens_account = kind == DEPOSIT and commands[i].signer not in self.accounts
+            if opens_account or FIRST_ADDRESSED <= kind <= LAST_NAMING:
                 return i + 1
         return len(commands)
 
