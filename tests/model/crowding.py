@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from . import margin
+from . import dealing, margin
 from .records import BUY, CONDITIONS, GTC, LIMITS, REFERENCES, SELL
 from .world import WHALE, Command, World
 
@@ -19,8 +19,9 @@ def crowd(world: World) -> Commands:
         return
     for _ in range(LIMITS["OPEN_ORDER_COUNT_MAX"] + 3 - len(account.orders)):
         world.pass_time(1000)
-        yield world.signed(
+        yield world.signed_by(
             "PLACE",
+            WHALE,
             WHALE,
             instrument=live[0],
             side=BUY,
@@ -38,8 +39,9 @@ def crowd_waiting(world: World) -> Commands:
         return
     for _ in range(LIMITS["TRIGGER_COUNT_MAX"] + 2 - len(account.waiting)):
         world.pass_time(1000)
-        yield world.signed(
+        yield world.signed_by(
             "PLACE_TRIGGER",
+            WHALE,
             WHALE,
             instrument=live[0],
             side=BUY,
@@ -66,11 +68,42 @@ def fill_gross(world: World) -> Commands:
         room = LIMITS["GROSS_LOTS_MAX"] - margin.gross_lots(world.model, account, underlying)
         lots = room // world.model.instruments[number].gross_weight + world.rng.choice((0, 1))
         lots = max(1, min(LIMITS["ORDER_LOTS_MAX"], lots))
-        yield world.signed(
-            "PLACE", WHALE, instrument=number, side=side, time_in_force=GTC, lots=lots, price_ticks=price
+        yield world.signed_by(
+            "PLACE",
+            WHALE,
+            WHALE,
+            instrument=number,
+            side=side,
+            time_in_force=GTC,
+            lots=lots,
+            price_ticks=price,
         )
+    yield from _block_at_the_limit(world, underlying)
     yield from _clear_whale(world)
 
 
+def _block_at_the_limit(world: World, underlying: int) -> Commands:
+    """The whale's orders give way for a few lots, which a block then takes, or one more; in the other
+    underlying there is room for more.
+    """
+    account, model = world.account(WHALE), world.model
+    assert account is not None
+    mine = [o for o in account.orders.values() if model.instruments[o.instrument].underlying == underlying]
+    if mine and world.chance(70):
+        yield world.signed_by("CANCEL", WHALE, WHALE, order_id=mine[-1].order_id)
+    room = LIMITS["GROSS_LOTS_MAX"] - margin.gross_lots(model, account, underlying)
+    legs = dealing.random_legs(world, world.rng.randrange(2, 6))
+    here = [leg[0] for leg in legs if model.instruments[leg[0]].underlying == underlying]
+    room = min(max(1, room + world.rng.choice((0, 1))), len(here) * LIMITS["ORDER_LOTS_MAX"])
+    whole = []
+    for number, side, lots, price in legs:
+        if number in here:
+            lots = max(1, min(LIMITS["ORDER_LOTS_MAX"], room if number == here[-1] else room // 2))
+            room -= lots
+        whole.append((number, side, lots, price))
+    rival = world.rng.choice([a.address for a in model.accounts if a is not account])
+    yield dealing.block_of(world, *world.rng.sample((WHALE, rival), 2), whole)
+
+
 def _clear_whale(world: World) -> Commands:
-    yield world.signed("CANCEL_ALL", WHALE, instrument=-1, label=0, group=0)
+    yield world.signed_by("CANCEL_ALL", WHALE, WHALE, instrument=-1, label=0, group=0)

@@ -7,8 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import margin, orders
-from .records import E6, GTC, KINDS, LIMITS, LINEAR, PERPETUAL, POST_ONLY, STAGES, Account
+from . import keys, margin, orders
+from .records import (
+    COMBO,
+    E6,
+    GTC,
+    KINDS,
+    LIMITS,
+    LINEAR,
+    OPEN,
+    PERPETUAL,
+    POST_ONLY,
+    STAGES,
+    Account,
+    Instrument,
+)
 
 if TYPE_CHECKING:
     from .model import Model
@@ -24,6 +37,38 @@ def check(model: Model) -> None:
     for account in model.accounts:
         _check_groups(account)
         _check_liquidation(model, account)
+        _check_keys(model, account)
+    for instrument in model.instruments:
+        _check_combo(model, instrument)
+
+
+def _check_keys(model: Model, account: Account) -> None:
+    """Keys have places of their own and addresses that are nobody else's; owners have no owners."""
+    assert account.keys.keys() <= set(range(1, LIMITS["KEY_COUNT"] + 1))
+    addresses = [key.address for key in account.keys.values()]
+    assert len(addresses) == len(set(addresses))
+    assert account.address not in addresses
+    for key in account.keys.values():
+        assert 1 <= key.scope < 32
+        assert (key.window_start_ns == 0) == (key.window_count == 0)
+    if account.owner >= 0:
+        owner = model.accounts[account.owner]
+        assert owner.owner < 0
+        assert keys.subaccount_address(owner.address, account.subaccount) == account.address
+
+
+def _check_combo(model: Model, instrument: Instrument) -> None:
+    """Nobody holds a combo; it is open no longer than its legs, and its mark is the sum of theirs."""
+    number = model.instruments.index(instrument) if instrument.legs else -1
+    assert (instrument.kind == COMBO) == (number >= 0)
+    legs = [(model.instruments[leg], ratio) for leg, ratio in instrument.legs]
+    if number >= 0:
+        assert not any(number in account.positions for account in model.accounts)
+        assert instrument.series == -1
+    if number >= 0 and instrument.state == OPEN:
+        assert all(leg.state == OPEN for leg, _ in legs)
+        if instrument.has_mark:
+            assert instrument.mark_atoms == sum(ratio * leg.mark_atoms for leg, ratio in legs)
 
 
 def _check_liquidation(model: Model, account: Account) -> None:

@@ -187,6 +187,12 @@ def revoke(world: World) -> Commands:
         address = rng.choice((STRANGER, account.address, rng.choice(POOL)))
     command = world.signed("REVOKE_KEY", account.address) | {"subject": address}
     yield spoiled(world, command, 4)
+    if world.accepted() and world.chance(40):
+        yield _key(world, account.address, rng.choice((address, rng.choice(POOL))))
+        fresh = [key.address for key in account.keys.values() if key.nonce == account.retired_nonce]
+        if fresh:
+            used = {"nonce": account.retired_nonce + rng.choice((0, 0, 1))}
+            yield world.signed_by("CANCEL", account.address, rng.choice(fresh), order_id=1, **used)
 
 
 def on_time(world: World) -> Commands:

@@ -17,7 +17,7 @@ from tests.model.engine_bridge import compare_states, run_both
 
 COMMANDS = int(os.environ.get("NOVATE_MODEL_COMMANDS", "1000000"))
 # A chunk of `main` or `crowd` is long enough to reach the account with all the open orders it may have.
-PROFILES = ("main", "crowd", "tiny", "crash", "tiny", "crowd", "crash", "main", "tiny", "crash")
+PROFILES = ("main", "crowd", "tiny", "crash", "desk", "desk", "crash", "main", "tiny", "desk")
 CHUNKS = 20
 FIRST_SEED = 1000
 
@@ -103,6 +103,18 @@ def check_tables(engine: Engine) -> None:
         assert record["parent_id"] != 0 or record["reference"] != TriggerReference.NONE
 
 
+def count_in_combos(engine: Engine, account: int, instrument: int) -> list[int]:
+    """The lots that an account's open orders in combos would buy and would sell of a leg."""
+    orders = engine.world.orders
+    found = [0, 0]
+    for order in orders[(orders["order_id"] != 0) & (orders["account"] == account)]:
+        for leg, ratio in engine.world.legs[order["instrument"]].tolist():
+            if ratio != 0 and leg == instrument:
+                side = int(order["side"]) if ratio > 0 else 1 - int(order["side"])
+                found[side] += int(order["lots"]) * abs(ratio)
+    return found
+
+
 def check_counts(engine: Engine) -> None:
     """Assert that positions, groups and portfolios count the open lots there are, quotes on their own."""
     world = engine.world
@@ -112,10 +124,11 @@ def check_counts(engine: Engine) -> None:
         mine = live[live["position"] == slot]
         plain, quotes = mine[mine["group"] == 0], mine[mine["group"] != 0]
         sums = [int(plain["lots"][plain["side"] == side].sum()) for side in (Side.BUY, Side.SELL)]
-        sums.append(int(quotes["lots"].sum()))
+        in_combos = count_in_combos(engine, int(position["account"]), int(position["instrument"]))
+        sums = [*map(sum, zip(sums, in_combos, strict=True)), int(quotes["lots"].sum())]
         names = ("open_buy_lots", "open_sell_lots", "quote_lots")
         assert sums == [int(position[name]) for name in names]
-        assert position["lots"] != 0 or len(mine) > 0
+        assert position["lots"] != 0 or any(sums)
     for account, index in np.ndindex(len(engine.addresses), GROUP_COUNT):
         quotes = live[(live["account"] == account) & (live["group"] == index + 1)]
         sells = quotes[quotes["side"] == Side.SELL]
@@ -128,7 +141,8 @@ def check_counts(engine: Engine) -> None:
         mine = mine[world.instruments["underlying"][mine["instrument"]] == number]
         held = world.positions[world.positions["account"] == account]
         held = held[world.instruments["underlying"][held["instrument"]] == number]
-        gross = int(abs(held["lots"]).sum() + mine["lots"].sum())
+        weights = np.maximum(1, np.abs(world.legs[mine["instrument"], :, 1]).sum(axis=1))
+        gross = int(abs(held["lots"]).sum() + (mine["lots"] * weights).sum())
         sums = [gross, int(mine["lots"][mine["group"] != 0].sum())]
         portfolio = world.portfolios[account, number]
         assert sums == [int(portfolio["gross_lots"]), int(portfolio["quote_lots"])]
