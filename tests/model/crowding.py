@@ -60,7 +60,8 @@ def fill_gross(world: World) -> Commands:
     account, live = world.account(WHALE), world.live()
     if account is None or not live:
         return
-    number = world.rng.choice(live)
+    combos = [n for n in live if world.model.instruments[n].legs]
+    number = world.rng.choice(combos if combos and world.chance(30) else live)
     side = world.rng.choice((BUY, SELL))
     price = 1 if side == BUY else LIMITS["PRICE_TICKS_MAX"]
     underlying = world.model.instruments[number].underlying

@@ -109,6 +109,20 @@ def list_combo(world: World) -> Commands:
         yield world.command("TICK", "")
 
 
+def list_late(world: World) -> Commands:
+    """A combo of an instrument that no TICK has expired yet although its time is over."""
+    instruments = world.model.instruments
+    mine = [n for n, i in enumerate(instruments) if i.state == OPEN and i.kind != COMBO]
+    late = [n for n in mine if 0 < instruments[n].expiry_ns <= world.now]
+    if not late:
+        return
+    number = world.rng.choice(late)
+    others = [n for n in mine if n != number and instruments[n].underlying == instruments[number].underlying]
+    if others:
+        legs = sorted([(number, 1), (world.rng.choice(others), 1)])
+        yield world.signed("LIST_COMBO", OPERATOR) | {"items": legs}
+
+
 def _strange_legs(world: World, legs: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Legs that do not go together, or those of a combo that was listed once."""
     rng, model = world.rng, world.model

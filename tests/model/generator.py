@@ -119,6 +119,7 @@ def _schedule(world: World) -> Iterator[Command]:
         if world.sequence >= expire_at:
             expire_at += EXPIRE_EVERY[world.profile]
             yield from feeds.expire_nearest(world)
+            yield from dealing.list_late(world)
         if world.sequence - refreshed >= refresh_every:
             refreshed = world.sequence
             if world.chance(30 if refresh_every > 500 else 8):

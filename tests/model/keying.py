@@ -231,6 +231,10 @@ def hurry(world: World) -> Commands:
     for _ in range(key.rate_per_minute + 1):
         world.pass_time(world.rng.randrange(SECOND) if world.chance(50) else 0)
         yield from _by_key(world, account.address, key.address)
+    if world.chance(60):
+        figures = {"key_expires_ns": max(key.key_expires_ns, world.now + SECOND), "scope": key.scope | 3}
+        yield _key(world, account.address, key.address, rate_per_minute=key.rate_per_minute, **figures)
+        yield from _by_key(world, account.address, key.address)
 
 
 def subaccount(world: World) -> Commands:
