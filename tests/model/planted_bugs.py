@@ -3,7 +3,7 @@ orders and of the book, and those of time.
 
 Each is what a careless hand might write, or a clause of the law read wrongly. `count` is the least that was
 found among six seeds or more, so that all of them together take a few minutes of plain Python. The bugs of
-risk and money are in planted_risk_bugs.
+risk and money are in planted_risk_bugs, those of liquidation in planted_liquidation_bugs.
 """
 
 from typing import NamedTuple
