@@ -149,8 +149,8 @@ RISK_BUGS = (
     plant("delta has the other sign", "protocol/scenarios", "crowd 1 50",
           "div_floor((int(basis_row[1]) - int(basis_row[0])) * E6",
           "div_floor((int(basis_row[0]) - int(basis_row[1])) * E6"),
-    plant("a filled reduction frees no basis", "protocol/margin", "tiny 2 2056",
+    plant("a filled reduction costs basis", "protocol/margin", "main 20 694",
           "held[j] + opened[j] + signed_lots * basis_row[j]",
-          "held[j] + opened[j]"),
+          "held[j] + opened[j] - signed_lots * basis_row[j]"),
 )
 # fmt: on
