@@ -21,7 +21,8 @@ def compile_kernel(function: Callable[P, R], **more: bool) -> Callable[P, R]:
         return function
     numba.config.CACHE_DIR = str(find_cache_directory(function.__module__))
     entry = numba.njit(**OPTIONS, **more, pipeline_class=EntryCompiler)(function)
-    return Kernel(function, entry, compile_callee(function, **more))
+    compiled: Any = Kernel(function, entry, compile_callee(function, **more))
+    return compiled  # type: ignore[no-any-return]
 
 
 def compile_callee(function: Callable[P, R], **more: bool) -> Any:

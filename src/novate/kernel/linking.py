@@ -11,8 +11,8 @@ from functools import update_wrapper
 from typing import Any
 
 from numba import types
-from numba.core.codegen import JITCodeLibrary
 from numba.core import typed_passes, untyped_passes
+from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase
 from numba.core.compiler_machinery import PassManager
 
@@ -58,24 +58,26 @@ def list_callees(libraries: list[Any]) -> list[Any]:
         if id(library) not in found:
             found[id(library)] = library
             if isinstance(library, CalleeLibrary):
-                waiting.extend(reversed(library._linking_libraries))
+                called: list[Any] = library._linking_libraries
+                waiting.extend(reversed(called))
     return list(found.values())
 
 
 class EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
     """The code of a function that Python calls, with all that it calls: optimised once, as one program."""
 
+    _linking_libraries: list[Any]
+
     def finalize(self) -> None:
         """Link every callee, then optimise and load."""
-        callees = [each for each in list_callees(self._linking_libraries) if isinstance(each, CalleeLibrary)]
+        libraries = list_callees(self._linking_libraries)
+        callees = [each for each in libraries if isinstance(each, CalleeLibrary)]
         for callee in callees:
             self._final_module.link_in(callee._final_module, preserve=True)
         for name in {function.name for callee in callees for function in callee.get_defined_functions()}:
             # Nobody else sees it, so what is inlined everywhere need not stay.
             self._final_module.get_function(name).linkage = "internal"
-        self._linking_libraries = [
-            each for each in list_callees(self._linking_libraries) if not isinstance(each, CalleeLibrary)
-        ]
+        self._linking_libraries = [each for each in libraries if not isinstance(each, CalleeLibrary)]
         super().finalize()
 
     def _optimize_final_module(self) -> None:
@@ -138,6 +140,7 @@ class Kernel:
         update_wrapper(self, function)
 
     def __call__(self, *args: Any) -> Any:
+        """Run the machine code."""
         return self.entry(*args)
 
     @property
