@@ -1,7 +1,7 @@
 """Compiled kernels are kept by what they were compiled from: an edited callee is never answered by stale
 code.
 
-Numba's own cache looks only at the file of the function that is called, which is why kernel.py names its
+Numba's own cache looks only at the file of the function that is called, which is why the house names its
 folders.
 """
 
@@ -38,7 +38,7 @@ print(double(10), find_cache_directory(double.py_func.__module__))
 
 
 class Package:
-    """A small package of the real kernel.py, a callee in the law and callers in two layers."""
+    """A small package of the real decorators, a callee in the law and callers in two layers."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -47,7 +47,8 @@ class Package:
             (self.root / layer).mkdir(parents=True)
             (self.root / layer / "__init__.py").write_text("")
         (self.root / "__init__.py").write_text("")
-        shutil.copy(novate.kernel.__file__, self.root / "kernel.py")
+        real = Path(novate.kernel.__file__).parent
+        shutil.copytree(real, self.root / "kernel", ignore=shutil.ignore_patterns("__pycache__"))
         self.edit("protocol/callee.py", CALLEE.format(constant=1))
         for layer in ("execution", "verification"):
             self.edit(f"{layer}/caller.py", CALLER)

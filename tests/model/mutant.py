@@ -30,9 +30,8 @@ def copy_source(folder: Path, mutation: Mutation | None) -> Path:
     """Copy what the engine needs below a folder, mutated, and return the folder to import from."""
     package = folder / "novate"
     package.mkdir(parents=True)
-    for name in ("__init__.py", "kernel.py"):
-        shutil.copy(SOURCE / name, package / name)
-    for layer in ("protocol", "execution"):
+    shutil.copy(SOURCE / "__init__.py", package / "__init__.py")
+    for layer in ("kernel", "protocol", "execution"):
         shutil.copytree(SOURCE / layer, package / layer, ignore=shutil.ignore_patterns("__pycache__"))
     if mutation is not None:
         path = package / mutation.path

@@ -10,10 +10,11 @@ import pytest
 
 from tests.model.mutant import run_mutant
 from tests.model.planted_bugs import ORDER_BUGS, Planted
+from tests.model.planted_liquidation_bugs import LIQUIDATION_BUGS
 from tests.model.planted_risk_bugs import RISK_BUGS
 
 
-@pytest.mark.parametrize("profile", ["main", "crowd", "tiny"])
+@pytest.mark.parametrize("profile", ["main", "crowd", "tiny", "crash"])
 def test_the_unmutated_engine_agrees_without_numba(profile: str, tmp_path: Path) -> None:
     """The same source, run as plain Python, agrees with the model too, and no int64 overflows on the way."""
     done = run_mutant(tmp_path / "source", None, profile, 1, 4000)
@@ -21,7 +22,9 @@ def test_the_unmutated_engine_agrees_without_numba(profile: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "planted", ORDER_BUGS + RISK_BUGS, ids=lambda planted: planted.name.replace(" ", "_")
+    "planted",
+    ORDER_BUGS + RISK_BUGS + LIQUIDATION_BUGS,
+    ids=lambda planted: planted.name.replace(" ", "_"),
 )
 def test_the_comparison_catches(planted: Planted, tmp_path: Path) -> None:
     """A planted bug makes engine and model differ, or breaks an invariant of the engine's own."""

@@ -116,7 +116,7 @@ def _series(twap_sum: int = 0, twap_ms: int = 0) -> Series:
 def _marked(
     kind: int, strike: int, series: Series, left_ns: int, index_atoms: int = 80_000_000_000
 ) -> Marked:
-    underlying = Underlying(CONFIG, index_atoms)
+    underlying = Underlying(CONFIG, 1, index_atoms)
     view = pricing.outlook(series, underlying, EXPIRY_NS - left_ns)
     instrument = Instrument(0, kind, strike, EXPIRY_NS, 0, 1000 if kind == FUTURE else 100, 1)
     if kind == FUTURE:
@@ -128,7 +128,7 @@ def _marked(
 def test_the_window_starts_with_the_volatility_of_an_average() -> None:
     """As the window opens nothing is known: the whole forward moves, at volatility divided by sqrt 3."""
     assert math.isqrt((1 << 96) // 3) == pricing.INVERSE_SQRT3
-    series, underlying = _series(), Underlying(CONFIG, 80_000_000_000)
+    series, underlying = _series(), Underlying(CONFIG, 1, 80_000_000_000)
     before = pricing.outlook(series, underlying, EXPIRY_NS - HOUR_NS // 2 - 1)
     after = pricing.outlook(series, underlying, EXPIRY_NS - HOUR_NS // 2)
     assert (80_000_000_000, 0, 80_000_000_000) == before[:3] == after[:3]

@@ -182,8 +182,8 @@ def test_division_allowances_are_used() -> None:
 
 
 def test_numba_has_one_door() -> None:
-    """Only kernel.py names Numba, so that its options and its cache are decided in one place."""
-    paths = [path for path in list_below(PACKAGE, ".py") if path != PACKAGE / "kernel.py"]
+    """Only kernel/ names Numba, so that its options and its cache are decided in one place."""
+    paths = [path for path in list_below(PACKAGE, ".py") if path.parent != PACKAGE / "kernel"]
     assert [] == find_lines(paths, r"^\s*(import|from)\s+(numba|llvmlite)\b|\bnjit\b|\bprange\b|\bjitclass\b")
 
 

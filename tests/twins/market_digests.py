@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from novate.protocol import averaging, funding, margin, novation, quote_margin, scenarios
+from novate.protocol import averaging, funding, liquidation, margin, novation, quote_margin, scenarios
 from novate.protocol.generated.constants import BASIS_COUNT, SCENARIO_COUNT
 from novate.protocol.genesis import PARAMETERS
 
@@ -76,8 +76,14 @@ def draw_trade(source: "Source") -> Arguments:
     position = np.zeros(1, novation.POSITION)[0]
     position["lots"] = source.pick(-(2**24), 2**24)
     position["cost_atoms"] = 0 if position["lots"] == 0 else source.pick(-(2**59), 2**59)
-    lots, price_ticks = source.pick(1, 2**20), source.pick(1, 2**18 - 1)
-    return position, source.randint(0, 3), source.choice((-1, 1)), lots, price_ticks, source.pick(1, 2**17)
+    lots, unit_atoms = source.pick(1, 2**20), source.pick(0, 2**35 - 1)
+    return position, source.randint(0, 3), source.choice((-1, 1)), lots, unit_atoms
+
+
+def draw_loss_share(source: "Source") -> Arguments:
+    """A loss, the weight of one closing, and the weight of this and all later ones."""
+    weight_left = source.pick(1, 2**48)
+    return source.pick(1, 2**59), source.randint(1, weight_left), weight_left
 
 
 def draw_fee(source: "Source") -> Arguments:
@@ -165,6 +171,8 @@ MAKERS: dict[str, Callable[["Source"], Arguments]] = {
     ),
     "compute_initial_if_filled": draw_requirement,
     "trade": draw_trade,
+    "compute_loss_weight": lambda source: (source.pick(0, 2**58),),
+    "compute_loss_share": draw_loss_share,
     "compute_taker_fee_atoms": draw_fee,
     "compute_maker_fee_atoms": draw_maker_fee,
     "compute_payoff_atoms": lambda source: (
@@ -219,6 +227,8 @@ WEIGHTS: dict[Callable[..., Any], float] = {
     quote_margin.compute_limit_capacity: 5,
     margin.compute_initial_if_filled: 3,
     trade: 5,
+    liquidation.compute_loss_weight: 5,
+    liquidation.compute_loss_share: 5,
     novation.compute_taker_fee_atoms: 5,
     novation.compute_maker_fee_atoms: 5,
     novation.compute_payoff_atoms: 5,

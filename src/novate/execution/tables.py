@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from novate.kernel import pass_by_reference
 from novate.protocol.generated import constants
 from novate.protocol.generated.records import EVENT
 from novate.protocol.genesis import UNDERLYING_NAMES, Genesis
@@ -102,6 +103,7 @@ HOUSE = integers(
 )
 
 
+@pass_by_reference
 class World(NamedTuple):
     """Every table of the engine; shapes use A accounts, U underlyings, I instruments, S series, O orders, P
     positions, W waiting orders.

@@ -1,0 +1,58 @@
+"""How kernels are compiled and where they are kept: every Numba option written out, and the disk cache.
+
+An inner function inherits each option it leaves out from whichever caller compiles it first, so none is left
+out here. The disk cache is keyed by a hash of the sources of the kernel's layer and of these options,
+because Numba's own cache does not notice an edited callee or constant in another module.
+"""
+
+import hashlib
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+
+PACKAGE_ROOT = Path(__file__).parent.parent
+OPTIONS: dict[str, Any] = {
+    "cache": True,
+    "error_model": "python",
+    "fastmath": False,
+    "nogil": True,
+    "boundscheck": False,
+    "_nrt": False,
+}
+
+
+def hash_sources(layer: str) -> str:
+    """Return a hex digest of every source that a kernel of a layer may depend on, and of the options above.
+
+    A layer imports the law and itself only (the import rule), so editing one layer does not recompile
+    another.
+    """
+    digest = hashlib.blake2b(repr(sorted(OPTIONS.items())).encode(), digest_size=12)
+    folders = {PACKAGE_ROOT / name for name in ("kernel", "protocol", layer)}
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
+        digest.update(str(path.relative_to(PACKAGE_ROOT)).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def find_cache_root() -> Path:
+    """Return the folder of compiled kernels: NOVATE_CACHE_DIR, or the user's cache folder."""
+    chosen = os.environ.get("NOVATE_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "novate"
+
+
+@cache
+def find_cache_directory(module: str) -> Path:
+    """Return where the compiled kernels of a module belong."""
+    parts = module.split(".")
+    layer = parts[1] if parts[0] == "novate" and len(parts) > 2 else "protocol"
+    return find_cache_root() / "kernels" / f"{layer}-{hash_sources(layer)}"
+
+
+JIT_ENABLED = not numba.config.DISABLE_JIT
