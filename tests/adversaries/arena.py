@@ -41,7 +41,13 @@ BACKSTOP_DEMAND_E6 = 3_000
 MAKER_LEVELS = 2
 LINEAR = (InstrumentKind.PERPETUAL, InstrumentKind.FUTURE)
 # One lot of an option on a flat surface: ten per cent of total volatility, whatever the time.
-SURFACE = {"svi_a_x48": 2_814_749_767_106, "svi_b_x48": 0, "svi_rho_x48": 0, "svi_m_x48": 0, "svi_sigma_x48": 1 << 48}
+SURFACE = {
+    "svi_a_x48": 2_814_749_767_106,
+    "svi_b_x48": 0,
+    "svi_rho_x48": 0,
+    "svi_m_x48": 0,
+    "svi_sigma_x48": 1 << 48,
+}
 Event = dict[str, int]
 
 
@@ -79,7 +85,9 @@ class Arena:
         self.quoted.append(PERPETUAL)
         for _ in range(2):
             self.step(self.price_atoms * self.chance.randrange(9_950, 10_050) // 10_000)
-            self.trade(TRADER, PERPETUAL, self.chance.choice((Side.BUY, Side.SELL)), self.chance.randrange(1, 9))
+            self.trade(
+                TRADER, PERPETUAL, self.chance.choice((Side.BUY, Side.SELL)), self.chance.randrange(1, 9)
+            )
         self.step()
 
     # Commands
@@ -104,9 +112,14 @@ class Arena:
         assert (0, 0) == (compute_conservation_gap(self.engine), compute_lots_gap(self.engine))
         return answer
 
-    def flood(self, commands: list[Command]) -> int:
-        """Apply a great many commands that move no money at once; returns how many were accepted."""
-        events = self.engine.apply(commands)
+    def flood(self, command: Command, count: int) -> int:
+        """Apply a command that moves no money many times over, each time signed anew; returns how many were
+        accepted.
+        """
+        *terms, _, expires_ns = command.values
+        nonces = range(self.number + 1, self.number + 1 + count)
+        self.number += count
+        events = self.engine.apply([command._replace(values=(*terms, nonce, expires_ns)) for nonce in nonces])
         assert (0, 0) == (compute_conservation_gap(self.engine), compute_lots_gap(self.engine))
         results = events[events["kind"] == EventKind.RESULT]
         return int((results["code"] == Code.OK).sum())
@@ -184,7 +197,9 @@ class Arena:
             amount //= 2
         return self.withdrawn[role] - before
 
-    def list_instrument(self, kind: InstrumentKind, strike_atoms: int, expiry_ns: int, underlying: int = BTC) -> int:
+    def list_instrument(
+        self, kind: InstrumentKind, strike_atoms: int, expiry_ns: int, underlying: int = BTC
+    ) -> int:
         """List an instrument and return its number; of a dated one also report the surface."""
         terms = {"strike_atoms": strike_atoms, "expiry_ns": expiry_ns, "underlying": underlying}
         self.must("operator", CommandKind.LIST_INSTRUMENT, instrument_kind=kind, **terms)
@@ -228,8 +243,8 @@ class Arena:
             for number, lots in self.list_lots(role).items():
                 self.chance_atoms += lots * (self.get_fair(number) - before[number])
 
-    def tick(self) -> list[Event]:
-        """A TICK; the marks of options move at it, and that is chance too."""
+    def tick(self, requote: bool = True) -> list[Event]:
+        """A TICK; the marks of options move at it, and that is chance too. The maker quotes again after it."""
         numbers = [view.number for view in self.engine.instruments if view.kind not in LINEAR]
         before = {number: self.get_fair(number) for number in numbers}
         held = {role: self.list_lots(role) for role in HOSTILE}
@@ -237,7 +252,8 @@ class Arena:
         for number, fair in before.items():
             gain = self.get_fair(number) - fair
             self.chance_atoms += sum(lots.get(number, 0) for lots in held.values()) * gain
-        self.requote()
+        if requote:
+            self.requote()
         return events
 
     def step(self, price_atoms: int | None = None, seconds: int = 1) -> list[Event]:
@@ -261,7 +277,10 @@ class Arena:
             centre = self.index_atoms // view.lots_per_unit
             half = max(1, centre * self.half_spread_e6 // 10**6)
             for level in range(1, MAKER_LEVELS + 1):
-                bid, ask = (centre - half * level) // view.tick_atoms, -(-(centre + half * level) // view.tick_atoms)
+                bid, ask = (
+                    (centre - half * level) // view.tick_atoms,
+                    -(-(centre + half * level) // view.tick_atoms),
+                )
                 for side, ticks in ((Side.BUY, bid), (Side.SELL, ask)):
                     events = self.place(MAKER, number, side, self.depth, ticks)
                     # Far from the last mark the band refuses a side; it is quoted again after the TICK.
@@ -323,7 +342,10 @@ class Arena:
                 tick_atoms = self.engine.instruments[row["instrument"]].tick_atoms
                 cost = row["price_ticks"] * tick_atoms - self.get_fair(row["instrument"])
                 cost *= row["lots"] if row["side"] == Side.BUY else -row["lots"]
-                for account, fee, sign in (("account", "amount_atoms", 1), ("maker_account", "maker_amount_atoms", -1)):
+                for account, fee, sign in (
+                    ("account", "amount_atoms", 1),
+                    ("maker_account", "maker_amount_atoms", -1),
+                ):
                     if row[account] in hostile:
                         self.fees_atoms += row[fee]
                         self.spread_atoms += sign * cost
@@ -356,5 +378,3 @@ def list_fills(events: list[Event]) -> list[Event]:
 def count_lots(events: list[Event]) -> int:
     """The lots that were filled."""
     return sum(event["lots"] for event in list_fills(events))
-
-

@@ -33,12 +33,13 @@ class SelfTradeWash(Strategy):
     Score: lots printed between an account and itself.
     """
 
-    law = "[MATCH-5]"
+    law, unit = "[MATCH-5]", "lots"
     printed = 0
 
     def play(self) -> None:
         """Offer inside the spread and take one's own offer, with every way to prevent it."""
         self.arena.deposit(ATTACKER, 50_000 * USDC)
+        self.arena.trade(ATTACKER, PERPETUAL, Side.BUY, 1)
         for _ in range(self.chance.randrange(4, 9)):
             lots, ticks = self.chance.randrange(1, 50), self.arena.get_ticks()
             flags = self.chance.choice((0, 0, OrderFlag.CANCEL_MAKER, OrderFlag.CANCEL_BOTH))
@@ -80,7 +81,7 @@ class DustFees(Strategy):
     Score: the atoms that the exact rate asks for, rounded down, less those that were paid.
     """
 
-    law = "[UNIT-4] [NOVATE-4]"
+    law, unit = "[UNIT-4] [NOVATE-4]", "atoms of fees"
     due_e6 = 0
 
     def play(self) -> None:
@@ -112,7 +113,7 @@ class OrderFlood(Strategy):
     Score: orders of an honest trader that were refused.
     """
 
-    law = "[MATCH-1]"
+    law, unit = "[MATCH-1]", "orders"
     orders = OPEN_ORDER_COUNT_MAX + FREE_ORDERS
     refused = 0
 
@@ -120,13 +121,10 @@ class OrderFlood(Strategy):
         """Send more orders than the table holds, and let a trader try after that."""
         arena = self.arena
         arena.deposit(ATTACKER, 100_000 * USDC)
-        ticks = self.chance.randrange(1, 50)
-        fields = {"instrument": PERPETUAL, "side": Side.BUY, "time_in_force": TimeInForce.GTC, "lots": 1}
-        commands = [
-            arena.build(ATTACKER, CommandKind.PLACE, fields | {"price_ticks": ticks + number % 7})
-            for number in range(self.orders + self.chance.randrange(1, 20))
-        ]
-        assert arena.flood(commands) >= OPEN_ORDER_COUNT_MAX
+        terms = {"instrument": PERPETUAL, "side": Side.BUY, "time_in_force": TimeInForce.GTC, "lots": 1}
+        bid = arena.build(ATTACKER, CommandKind.PLACE, terms | {"price_ticks": self.chance.randrange(1, 99)})
+        accepted = arena.flood(bid, self.orders + self.chance.randrange(1, 20))
+        assert accepted >= OPEN_ORDER_COUNT_MAX
         for lots in range(1, 6):
             events = arena.place(TRADER, PERPETUAL, Side.BUY, lots, arena.get_ticks(990_000))
             self.refused += events[0]["code"] != Code.OK
@@ -151,7 +149,12 @@ class StopHunt(Strategy):
         terms = {"side": Side.SELL, "time_in_force": IOC, "lots": lots, "price_ticks": 0, "flags": MARKET}
         threshold = arena.get_fair(PERPETUAL) * self.chance.randrange(95, 98) // 100
         arena.must(
-            HOLDER, CommandKind.PLACE_TRIGGER, instrument=PERPETUAL, **terms, **trigger, trigger_atoms=threshold
+            HOLDER,
+            CommandKind.PLACE_TRIGGER,
+            instrument=PERPETUAL,
+            **terms,
+            **trigger,
+            trigger_atoms=threshold,
         )
         for role in (ATTACKER, TWIN):
             arena.deposit(role, 100_000 * USDC)
@@ -172,7 +175,7 @@ class MmpDodge(Strategy):
     Score: lots filled in one window beyond the group's limit.
     """
 
-    law = "[MMP-3]"
+    law, unit = "[MMP-3]", "lots"
     limit = 0
     filled = 0
 
@@ -184,7 +187,13 @@ class MmpDodge(Strategy):
         self.limit = self.chance.randrange(3, 9)
         terms = {"window_ns": 10 * SECOND_NS, "frozen_ns": 5 * SECOND_NS, "quantity_limit_lots": self.limit}
         arena.must(
-            MAKER, CommandKind.SET_MMP, group=1, underlying=0, delta_limit_atoms=0, vega_limit_atoms=0, **terms
+            MAKER,
+            CommandKind.SET_MMP,
+            group=1,
+            underlying=0,
+            delta_limit_atoms=0,
+            vega_limit_atoms=0,
+            **terms,
         )
         quotes = []
         for call in calls:

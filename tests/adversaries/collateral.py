@@ -1,6 +1,6 @@
 """Strategies of margin: two accounts of one owner, one of which must end up owing more than it has."""
 
-from novate.protocol.generated.codes import CommandKind, InstrumentKind, Side, TimeInForce
+from novate.protocol.generated.codes import Code, CommandKind, InstrumentKind, Side, TimeInForce
 from novate.protocol.generated.constants import NS_PER_DAY
 from tests.adversaries.arena import ATTACKER, PERPETUAL, TWIN, count_lots
 from tests.adversaries.market import START_NS, USDC
@@ -90,10 +90,9 @@ class GrowByReplace(Strategy):
         ticks = arena.get_ticks()
         order = arena.place(ATTACKER, PERPETUAL, Side.BUY, 1, ticks)[0]["order_id"]
         assert order > 0
-        wanted = lots
-        while wanted > 0:
-            arena.send(ATTACKER, CommandKind.REPLACE, order_id=order, lots=wanted, price_ticks=ticks)
-            wanted //= 2
+        wanted = {"order_id": order, "lots": lots, "price_ticks": ticks}
+        while arena.ask(ATTACKER, CommandKind.REPLACE, **wanted) != Code.OK:
+            wanted["lots"] //= 2
         arena.place(TWIN, PERPETUAL, Side.SELL, lots, ticks, TimeInForce.IOC)
         arena.step(arena.price_atoms * self.chance.randrange(88, 94) // 100)
         arena.calm(8)

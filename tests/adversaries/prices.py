@@ -39,7 +39,9 @@ class ExpiryPush(Strategy):
         arena.now = expiry_ns
         arena.quoted.remove(future)
         arena.tick()
-        arena.outside_atoms += abs(push) * lots // arena.engine.instruments[future].lots_per_unit // ARBITRAGE_SHARE
+        arena.outside_atoms += (
+            abs(push) * lots // arena.engine.instruments[future].lots_per_unit // ARBITRAGE_SHARE
+        )
         arena.calm(1)
 
     def push(self, index_atoms: int) -> None:

@@ -20,10 +20,11 @@ class Strategy:
 
     `score` says what a win is. Unless a strategy says otherwise it is what the adversary extracted, in atoms:
     its gain at true prices beyond chance, fees and spread deducted. A strategy that harms without a gain counts
-    the harm instead. `law` names the clauses that stand in its way.
+    the harm instead. `law` names the clauses that stand in its way, `unit` what a score counts.
     """
 
     law: ClassVar[str]
+    unit: ClassVar[str] = "atoms"
     orders: ClassVar[int] = 256
 
     def __init__(self, arena: Arena) -> None:

@@ -33,8 +33,9 @@ class Squeeze(Strategy):
             arena.announce()
             arena.trade(ATTACKER, PERPETUAL, Side.SELL, arena.count_visible(Side.BUY))
             self.press(lots)
-            arena.tick()
+            arena.tick(requote=False)
             arena.cancel_all(ATTACKER)
+            arena.requote()
         arena.calm(2)
 
 
@@ -73,7 +74,9 @@ class SliceSnipe(Strategy):
         arena.deposit(ATTACKER, 10**6 * USDC)
         fallen = arena.price_atoms * self.chance.randrange(935, 945) // 1000
         arena.announce(fallen)
-        arena.place(ATTACKER, PERPETUAL, Side.BUY, lots, arena.get_ticks(self.chance.randrange(930_000, 950_000)))
+        arena.place(
+            ATTACKER, PERPETUAL, Side.BUY, lots, arena.get_ticks(self.chance.randrange(930_000, 950_000))
+        )
         arena.tick()
         arena.calm(6)
 
