@@ -35,8 +35,8 @@ ATTACKER, TWIN = "attacker", "twin"
 HOSTILE = (ATTACKER, TWIN)
 RICH_ATOMS = 10**7 * USDC
 FUND_ATOMS = 20_000 * USDC
-# What the honest backstop wants of a portfolio's requirement. It must not exceed what opening that portfolio and its
-# hedge costs in fees, or a bankrupt account's own twin gets more than that by asking a little less; see the guide.
+# What the honest backstop wants of a portfolio's requirement. It must not exceed what opening that portfolio
+# and its hedge costs in fees, or a bankrupt account's own twin gains by asking a little less.
 BACKSTOP_DEMAND_E6 = 3_000
 MAKER_LEVELS = 2
 LINEAR = (InstrumentKind.PERPETUAL, InstrumentKind.FUTURE)
@@ -179,16 +179,14 @@ class Arena:
         self.place(seller, instrument, Side.SELL, lots, ticks)
         return self.place(buyer, instrument, Side.BUY, lots, ticks, TimeInForce.IOC)
 
-    def lever(self, role: str, lots: int, margin_e6: int) -> int:
-        """A role deposits a share of the value of so many lots and buys them of the maker; returns that share."""
+    def lever(self, role: str, lots: int, margin_e6: int) -> None:
+        """A role deposits a share of the value of so many lots and buys them of the maker."""
         self.depth = max(self.depth, lots)
         self.requote()
-        amount = lots * self.get_fair(PERPETUAL) * margin_e6 // 10**6
-        self.deposit(role, amount)
+        self.deposit(role, lots * self.get_fair(PERPETUAL) * margin_e6 // 10**6)
         ask = read_book(self.engine, PERPETUAL, 1)[Side.SELL][0][0]
         # Not a market order: margin would count what its limit, the edge of the band, might cost.
         assert lots == count_lots(self.place(role, PERPETUAL, Side.BUY, lots, ask, TimeInForce.IOC))
-        return amount
 
     def withdraw_most(self, role: str) -> int:
         """Withdraw all cash, or half of it, and so on; returns what was paid out."""
@@ -244,7 +242,7 @@ class Arena:
                 self.chance_atoms += lots * (self.get_fair(number) - before[number])
 
     def tick(self, requote: bool = True) -> list[Event]:
-        """A TICK; the marks of options move at it, and that is chance too. The maker quotes again after it."""
+        """A TICK; the marks of options move at it, which is chance too. The maker quotes again after it."""
         numbers = [view.number for view in self.engine.instruments if view.kind not in LINEAR]
         before = {number: self.get_fair(number) for number in numbers}
         held = {role: self.list_lots(role) for role in HOSTILE}

@@ -56,8 +56,8 @@ class SelfTradeWash(Strategy):
 
 
 class RebateWash(Strategy):
-    """Two accounts of one owner, both with a maker's rebate, trade a nearly worthless option back and forth: the
-    rebate is a share of the notional, the taker's fee is capped by the premium.
+    """Two accounts of one owner, both with a maker's rebate, trade a nearly worthless option back and forth:
+    the rebate is a share of the notional, the taker's fee is capped by the premium.
     """
 
     law = "[NOVATE-4]"
@@ -135,7 +135,7 @@ class OrderFlood(Strategy):
 
 
 class StopHunt(Strategy):
-    """Sweep the maker's bids, print one trade far below the mark, and wait there for a holder's stop order."""
+    """Sweep the maker's bids, print one trade far below the mark, and wait there for a holder's stop."""
 
     law = "[TRIG-2]"
 
@@ -169,8 +169,8 @@ class StopHunt(Strategy):
 
 
 class MmpDodge(Strategy):
-    """Take a maker's protected quotes one lot at a time, from two accounts, over all its instruments and from both
-    sides in turn, so that no single fill and no net count looks large.
+    """Take a maker's protected quotes one lot at a time, from two accounts, over all its instruments and from
+    both sides in turn, so that no single fill and no net count looks large.
 
     Score: lots filled in one window beyond the group's limit.
     """
@@ -215,7 +215,7 @@ class MmpDodge(Strategy):
 
 
 class FundingSpoof(Strategy):
-    """Be short and bid just below the best ask, so that the impact bid stands above the mark and longs pay."""
+    """Be short and bid just below the best ask: the impact bid stands above the mark, and longs pay."""
 
     law = "[FUND-1]"
 

@@ -11,8 +11,8 @@ MARGIN_E6 = 190_000
 
 
 class CancelRace(Strategy):
-    """Let an order be filled, and cancel it and withdraw its collateral in the same breath, on both sides of the
-    trade; whichever way the price jumps, one account is left behind in debt and the other keeps the gain.
+    """Let an order be filled, and cancel it and withdraw its collateral in the same breath, on both sides of
+    the trade; whichever way the price jumps, one account is left behind in debt and the other keeps the gain.
     """
 
     law = "[CASH-2]"
@@ -34,8 +34,8 @@ class CancelRace(Strategy):
 
 
 class UnrealisedWithdrawal(Strategy):
-    """Withdraw the stake while a spike makes the position look rich; when the spike is gone and the price falls
-    below where it began, the loss is somebody else's.
+    """Withdraw the stake while a spike makes the position look rich; when the spike is gone and the price
+    falls below where it began, the loss is somebody else's.
     """
 
     law = "[CASH-2]"
@@ -51,8 +51,8 @@ class UnrealisedWithdrawal(Strategy):
 
 
 class LoseIntoDebt(Strategy):
-    """Buy a worthless option of one's own twin at a price far above its mark, with money that one does not have;
-    the twin withdraws what it was paid.
+    """Buy a worthless option of one's own twin at a price far above its mark, with money that one does not
+    have; the twin withdraws what it was paid.
     """
 
     law = "[MARGIN-3]"

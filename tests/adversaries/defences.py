@@ -1,5 +1,5 @@
-"""The twenty strategies, and how the defence of each is removed: by a parameter of the genesis file, or by a change
-of the engine's source, which then runs as plain Python in a process of its own.
+"""The twenty strategies, and how the defence of each is removed: by a parameter of the genesis file, or by a
+change of the engine's source, which then runs as plain Python in a process of its own.
 
 `python -m tests.adversaries.defences STRATEGY SEED ...` prints the score of each seed.
 """

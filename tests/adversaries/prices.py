@@ -14,7 +14,7 @@ ARBITRAGE_SHARE = 10
 class ExpiryPush(Strategy):
     """Hold a future into its expiry and push the spot price in the last minute.
 
-    Pushing costs money elsewhere; the arena assumes a tenth of the position a minute, sold at the false price.
+    Pushing costs money elsewhere: the arena assumes a tenth of the position a minute, at the false price.
     """
 
     law = "[EXPIRY-1] [EXPIRY-2]"
@@ -74,7 +74,7 @@ class LyingOracle(Strategy):
 
 
 class StaleMark(Strategy):
-    """Trade at the quotes that were left standing when the oracles fell silent, and the true price moved on."""
+    """Trade at quotes that were left standing when the oracles fell silent and the true price moved on."""
 
     law = "[MARK-STALE-1]"
 

@@ -19,8 +19,8 @@ class Strategy:
     """A way to cheat, played by the accounts `attacker` and `twin`, which have one owner.
 
     `score` says what a win is. Unless a strategy says otherwise it is what the adversary extracted, in atoms:
-    its gain at true prices beyond chance, fees and spread deducted. A strategy that harms without a gain counts
-    the harm instead. `law` names the clauses that stand in its way, `unit` what a score counts.
+    its gain at true prices beyond chance, fees and spread deducted. A strategy that harms without a gain
+    counts the harm instead. `law` names the clauses that stand in its way, `unit` what a score counts.
     """
 
     law: ClassVar[str]

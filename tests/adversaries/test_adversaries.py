@@ -1,5 +1,5 @@
-"""Twenty adversarial strategies, as automated traders against the engine: 5,000 episodes that none of them wins,
-and each of them against a venue without the defence that stops it, which it does win.
+"""Twenty adversarial strategies, as automated traders against the engine: 5,000 episodes that none of them
+wins, and each of them against a venue without the defence that stops it, which it does win.
 """
 
 from pathlib import Path
@@ -23,8 +23,8 @@ def test_there_are_twenty() -> None:
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_it_never_wins(name: str) -> None:
-    """No seed lets it take from others as much as it pays in fees and spread, or do the harm it counts; money and
-    lots add up after every command, and a bystander's cash is untouched.
+    """No seed lets it take more from others than it pays in fees and spread, or do the harm it counts; money
+    and lots add up after every command, and a bystander's cash is untouched.
     """
     outcomes = [run_episode(STRATEGIES[name], seed) for seed in SEEDS]
     assert [] == [seed for seed in SEEDS if outcomes[seed].score > 0]
@@ -33,7 +33,7 @@ def test_it_never_wins(name: str) -> None:
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_it_wins_without_the_defence(name: str, tmp_path: Path) -> None:
-    """The same episodes at a venue that lacks one defence are won, each of them: the defence is what stops it."""
+    """The same episodes at a venue that lacks one defence are won: the defence is what stops it."""
     strategy = STRATEGIES[name]
     scores = play_undefended(strategy, SEEDS_WITHOUT, tmp_path)
     assert len(SEEDS_WITHOUT) == len(scores)

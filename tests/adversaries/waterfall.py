@@ -13,8 +13,8 @@ AUCTION_STEPS_MAX = 12
 
 
 class Squeeze(Strategy):
-    """A levered holder, an adversary who sweeps the maker's bids and bids itself far below; what it then does to
-    the book must not move the mark.
+    """A levered holder, an adversary who sweeps the maker's bids and bids itself far below; what it then does
+    to the book must not move the mark.
     """
 
     law = "[MARK-2]"
@@ -40,8 +40,8 @@ class Squeeze(Strategy):
 
 
 class SpoofAndLiquidate(Squeeze):
-    """Show offers far below the price that are gone before anybody can take them, so that the middle of the book
-    falls, and buy what the holder's liquidation sells.
+    """Show offers far below the price that are gone before anybody can take them, so that the middle of the
+    book falls, and buy what the holder's liquidation sells.
     """
 
     def press(self, lots: int) -> None:
@@ -82,8 +82,8 @@ class SliceSnipe(Strategy):
 
 
 class FireSale(Strategy):
-    """Be liquidated in a thin book and buy from oneself below the price at which nothing is left: what the twin
-    gains is the attacker's debt, and the insurance fund pays it.
+    """Be liquidated in a thin book and buy from oneself below the price at which nothing is left: what the
+    twin gains is the attacker's debt, and the insurance fund pays it.
     """
 
     law = "[LIQ-2]"
@@ -104,14 +104,14 @@ class FireSale(Strategy):
 
 
 class PennilessBackstop(Strategy):
-    """Offer to take whatever is auctioned for nothing, without money to bear it: the portfolio's gains are the
-    owner's, by a hedge in the twin, and its losses the insurance fund's.
+    """Offer to take whatever is auctioned for nothing, without money to bear it: the portfolio's gains are
+    the owner's, by a hedge in the twin, and its losses the insurance fund's.
     """
 
     law = "[LIQ-5]"
 
     def play(self) -> None:
-        """The twin is short beforehand; the holder is liquidated in a thin book; then the price falls again."""
+        """The twin is short beforehand; the holder is liquidated in a thin book; then the price falls on."""
         arena, lots = self.arena, self.chance.randrange(30, 60)
         arena.lever(HOLDER, lots, MARGIN_E6)
         arena.deposit(TWIN, 200_000 * USDC)
@@ -137,7 +137,7 @@ class DearBackstop(Strategy):
     law = "[LIQ-4]"
 
     def play(self) -> None:
-        """Long and short cancel out; a jump leaves the long account almost nothing, and the short one takes it."""
+        """Long and short cancel out; a jump leaves the long account almost nothing; the short takes it."""
         arena, lots = self.arena, self.chance.randrange(60, 120)
         arena.leave()
         value = lots * arena.get_fair(PERPETUAL)
