@@ -96,25 +96,23 @@ class ListingTask:
                 chosen.append(terms)
                 series |= {key} if is_new else set()
         if len(chosen) < len(everything):
-            self.warn(time_ns, len(everything) - len(chosen), len(series))
+            self.warn(time_ns, len(everything) - len(chosen))
         return chosen
 
-    def warn(self, time_ns: int, left_out: int, series_count: int) -> None:
+    def warn(self, time_ns: int, left_out: int) -> None:
         """Say what cannot be listed, at most once an hour of the venue's time."""
         if time_ns < self.warn_after_ns:
             return
         self.warn_after_ns = time_ns + WARN_EVERY_NS
-        limits = self.venue.genesis.limits
+        instruments, series = self.venue.genesis.limits["instruments"], self.venue.genesis.limits["series"]
         log.warning(
-            "the genesis limits are used up: %d instruments of the rule are not listed. Of %d instruments %d "
-            "are in use and %d in reserve, of %d series %d and %d. Only a new venue has more room.",
+            "the genesis limits are used up: %d instruments of the rule are not listed. Listing by rule ends "
+            "at %d of %d instruments and %d of %d series; only a new venue has more room.",
             left_out,
-            limits["instruments"],
-            len(self.listed),
-            INSTRUMENT_RESERVE,
-            limits["series"],
-            series_count,
-            SERIES_RESERVE,
+            max(0, instruments - INSTRUMENT_RESERVE),
+            instruments,
+            max(0, series - SERIES_RESERVE),
+            series,
         )
 
     async def update(self) -> int:
