@@ -99,7 +99,7 @@ class Arena:
         if "nonce" in COMMAND_FIELDS[kind]:
             given |= {"nonce": self.number, "expires_ns": self.now + SECOND_NS}
         signer = b"" if kind == CommandKind.TICK else name_address(role)
-        return make_command(kind, self.now, signer, **given)
+        return make_command(kind, self.now, signer, b"", **given)
 
     def apply(self, commands: list[Command]) -> list[list[Event]]:
         """Apply commands, keep the book, and return the events of each."""

@@ -1,4 +1,4 @@
-"""What the law does not stop, with the most that it can cost: strategies that pay for want of somebody honest.
+"""What the law does not stop, and the most that it can cost: strategies that pay if nobody honest is there.
 
 Each has a `bound` in atoms. docs/guides/adversaries.md says what a venue can do about them.
 """
@@ -39,7 +39,7 @@ class SweepAhead(Strategy):
 
 
 class LoneBackstop(Strategy):
-    """Be the only backstop of one's own bankrupt twin, and wait until the auction offers half its requirement.
+    """Be the only backstop of one's own bankrupt twin, and wait until half the requirement is on offer.
 
     An honest backstop that wants less, and can bear the portfolio, ends it.
     """
