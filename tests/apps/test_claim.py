@@ -64,6 +64,7 @@ def venue(tmp_path: Path) -> tuple[ServeProcess, PrivateKey]:
         f"{address}=1000",
         "--batch-interval",
         "0.5",
+        "--no-list",
     )
     yield process, key
     process.terminate()

@@ -116,7 +116,17 @@ def test_kill_loses_nothing_acknowledged(campaign: int, tmp_path: Path) -> None:
     ledger, known, checked = AckLedger(), {}, 0
     traders = [Trader(ledger, 100 * campaign + number) for number in range(CLIENTS)]
     funds = [f"--fund=0x{compute_address(trader.key.public_key).hex()}=100000" for trader in traders]
-    arguments = ["--data", str(folder), "--port", "0", "--accounts", "64", "--batch-interval", "0.3"]
+    arguments = [
+        "--data",
+        str(folder),
+        "--port",
+        "0",
+        "--accounts",
+        "64",
+        "--batch-interval",
+        "0.3",
+        "--no-list",
+    ]
     server = ForkServer(tmp_path)
     try:
         process = server.serve(*arguments, *funds)

@@ -64,7 +64,7 @@ class NovateClient(DeskClient):
 
         `options` are the parameters of private/buy: type, time_in_force, post_only, reduce_only, label,
         self_trading_mode, display_amount, valid_until, advanced, link, parent_order_id, trigger,
-        trigger_price, trigger_offset.
+        trigger_price, trigger_offset, and linked_order_type, which only repeats what link and parent are.
         """
         instrument = self.find_instrument(instrument_name)
         params = {"instrument_name": instrument_name, "amount": write_decimal(amount, "amount")}

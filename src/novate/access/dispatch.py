@@ -83,6 +83,9 @@ READS: dict[str, Read] = {
     "private/get_open_orders_by_instrument": make_read(private.get_open_orders, shapes.OpenOrdersParameters),
     "private/get_open_orders_by_currency": make_read(private.get_open_orders, shapes.OpenOrdersParameters),
     "private/get_order_state": make_read(private.get_order_state, shapes.OrderParameters),
+    "private/get_trigger_order_history": make_read(
+        private.get_trigger_history, shapes.TriggerHistoryParameters
+    ),
     "private/get_user_trades_by_instrument": make_read(private.get_user_trades, shapes.TradesParameters),
     "private/get_user_trades_by_instrument_and_time": make_read(
         private.get_user_trades, shapes.TradesParameters

@@ -16,6 +16,7 @@ from novate.access.parameters import (
     OpenOrdersParameters,
     OrderParameters,
     TradesParameters,
+    TriggerHistoryParameters,
 )
 from novate.access.quantities import read_unsigned
 from novate.access.venue import Caller, Venue
@@ -91,6 +92,23 @@ def find_order(venue: Venue, account: int, text: str) -> OrderRecord:
 def get_order_state(venue: Venue, caller: Caller, given: OrderParameters) -> dict[str, Any]:
     """Return one order."""
     return venue.orders.describe_order(find_order(venue, venue.require_account(caller), given.order_id))
+
+
+def get_trigger_history(venue: Venue, caller: Caller, given: TriggerHistoryParameters) -> dict[str, Any]:
+    """Return how the account's orders that waited for a price have ended their wait, newest first."""
+    account = venue.require_account(caller)
+    before = read_unsigned(given.continuation, "continuation") if given.continuation else 1 << 63
+    if given.instrument_name:
+        wanted = {venue.find_instrument(given.instrument_name).number}
+    else:
+        wanted = {row.number for row in list_instruments(venue, given.currency, "any")}
+    entries = venue.ledger.triggers.list_entries(account, before)
+    chosen = [entry for entry in entries if entry.record.instrument in wanted]
+    page = chosen[: given.count]
+    return {
+        "entries": [venue.orders.describe_trigger_entry(entry) for entry in page],
+        "continuation": str(page[-1].number) if len(chosen) > len(page) else None,
+    }
 
 
 def get_user_trades(venue: Venue, caller: Caller, given: TradesParameters) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from novate.access.order_record import (
     make_record,
 )
 from novate.access.trade_tape import TradeLeg, TradeTape
+from novate.access.trigger_tape import TriggerTape
 from novate.execution.sequencer import Outcome
 from novate.protocol.command import Command
 from novate.protocol.generated.codes import (
@@ -35,6 +36,7 @@ from novate.protocol.generated.codes import (
     OrderFlag,
     Side,
     TimeInForce,
+    TriggerReference,
 )
 from novate.protocol.generated.records import COMMAND_FIELDS, SIGNED_BY
 
@@ -59,6 +61,8 @@ class OrderLedger:
         self.open_orders: dict[int, OrderRecord] = {}
         self.closed_orders: OrderedDict[int, OrderRecord] = OrderedDict()
         self.quotes: dict[QuoteKey, int] = {}
+        self.children: dict[int, dict[int, OrderRecord]] = {}
+        self.triggers = TriggerTape(closed_orders_kept)
         self.memos: dict[tuple[bytes, bytes, int], Memo] = {}
 
     def adopt(self, views: Iterable[View]) -> None:
@@ -141,6 +145,7 @@ class OrderLedger:
             updated_ns=outcome.time_ns,
             state=UNTRIGGERED if is_waiting else OPEN,
             label="" if memo is None else memo.label,
+            is_secondary=bool(given.get("parent_id")),
             **given,
         )
         if not is_waiting:
@@ -255,8 +260,14 @@ class OrderLedger:
         """Take in TRIGGERED: what waited is an order like any other now."""
         record = self.look_up(row["order_id"], change)
         if record is not None:
+            self.note_waited(record, change)
             self.update(record, change, state=OPEN, triggered=True)
             change.matching.add(record.order_id)
+
+    def note_waited(self, record: OrderRecord, change: Change) -> None:
+        """Remember an order that waited for a price as it was."""
+        if record.state == UNTRIGGERED and record.reference != TriggerReference.NONE:
+            change.waited[record.order_id] = record
 
     def take_cancelled(self, row: Row, change: Change) -> None:
         """Take in CANCELLED: the end of an order, or of its place if it is replaced."""
@@ -269,6 +280,7 @@ class OrderLedger:
         if reason == CancelReason.REPLACED and not record.group:
             change.matching.add(record.order_id)
             return
+        self.note_waited(record, change)
         change.matching.discard(record.order_id)
         self.update(
             record,
@@ -294,6 +306,8 @@ class OrderLedger:
                 change.orders[order_id] = replace(record, state=FILLED, lots=lots, open_lots=0)
         for record in change.orders.values():
             self.keep(record)
+        for order_id, waited in change.waited.items():
+            self.triggers.add(waited, change.orders[order_id], change.outcome.time_ns)
 
     def fill_memo(self, memo: Memo, result: Row, change: Change) -> None:
         """Give a client what it wants back from its command."""
@@ -324,6 +338,8 @@ class OrderLedger:
     def keep(self, record: OrderRecord) -> None:
         """Store a record where it belongs, and forget the oldest finished ones beyond the bound."""
         key = (record.account, record.group, record.instrument, record.side)
+        if record.parent_id:
+            self.keep_child(record)
         if record.state in LIVE:
             self.open_orders[record.order_id] = record
             if record.group:
@@ -335,6 +351,20 @@ class OrderLedger:
         self.closed_orders[record.order_id] = record
         while len(self.closed_orders) > self.closed_orders_kept:
             self.closed_orders.popitem(last=False)
+
+    def keep_child(self, record: OrderRecord) -> None:
+        """Remember an order that waits for a parent as the parent's, and forget one that has stopped."""
+        siblings = self.children.setdefault(record.parent_id, {})
+        if record.state == UNTRIGGERED:
+            siblings[record.order_id] = record
+        else:
+            siblings.pop(record.order_id, None)
+        if not siblings:
+            del self.children[record.parent_id]
+
+    def list_children(self, order_id: int) -> list[OrderRecord]:
+        """Return the orders that wait for an order to be filled, in their order."""
+        return list(self.children.get(order_id, {}).values())
 
 
 TAKERS = {

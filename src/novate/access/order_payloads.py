@@ -5,9 +5,18 @@ from typing import Any
 from novate.access.market_payloads import DIRECTION, SETTLEMENT_CURRENCY, MarketPayloads
 from novate.access.order_ledger import OrderLedger
 from novate.access.order_record import UNTRIGGERED, OrderRecord
-from novate.access.order_terms import GOOD_TIL_DATE, IMPLIED_VOLATILITY, LIMIT, MARKET, TRAILING
+from novate.access.order_terms import (
+    FILL_CONDITIONS,
+    GOOD_TIL_DATE,
+    IMPLIED_VOLATILITY,
+    LIMIT,
+    LINKED_ORDER_TYPES,
+    MARKET,
+    TRAILING,
+)
 from novate.access.quantities import Grid, show_amount, show_price, show_usdc
 from novate.access.trade_tape import Trade
+from novate.access.trigger_tape import CANCELLED, TriggerEntry
 from novate.execution.engine import InstrumentView
 from novate.protocol.generated.codes import (
     Code,
@@ -119,10 +128,7 @@ class OrderPayloads:
             payload["refresh_amount"] = show_amount(record.display_lots, instrument)
         if record.valid_until_ns:
             payload["valid_until"] = record.valid_until_ns // NS_PER_MS
-        if record.link:
-            payload["link"] = str(record.link)
-        if record.parent_id:
-            payload["parent_order_id"] = str(record.parent_id)
+        payload |= self.describe_linked(record)
         if record.flags & OrderFlag.VOLATILITY:
             payload |= {"advanced": IMPLIED_VOLATILITY, "implv": record.volatility_bp / 100}
         if record.group:
@@ -133,6 +139,60 @@ class OrderPayloads:
         if record.cancel_code:
             payload["reject_reason"] = Code(record.cancel_code).name.lower()
         return payload | self.describe_trigger(record, instrument)
+
+    def describe_linked(self, record: OrderRecord) -> dict[str, Any]:
+        """Return what an order that is linked with others has: as a parent, as a child, as one of a pair."""
+        payload: dict[str, Any] = {}
+        children = self.ledger.list_children(record.order_id)
+        is_pair = any(child.link for child in children)
+        if record.link:
+            payload |= {"link": str(record.link), "oco_ref": str(record.link)}
+        if record.parent_id:
+            payload |= {"parent_order_id": str(record.parent_id), "primary_order_id": str(record.parent_id)}
+        if record.is_secondary:
+            payload["is_secondary_oto"] = True
+        if children:
+            payload["oto_order_ids"] = [str(child.order_id) for child in children]
+        if is_pair:
+            payload["is_primary_otoco"] = True
+        linked = LINKED_ORDER_TYPES[bool(children) or record.is_secondary, is_pair or bool(record.link)]
+        if linked:
+            payload |= {"linked_order_type": linked, "trigger_fill_condition": FILL_CONDITIONS[linked]}
+        return payload
+
+    def describe_trigger_entry(self, entry: TriggerEntry) -> dict[str, Any]:
+        """Return how an order that waited for a price ended its wait."""
+        record, time_ms = entry.record, entry.time_ns // NS_PER_MS
+        instrument = self.engine.instruments[record.instrument]
+        payload: dict[str, Any] = {
+            "timestamp": time_ms,
+            "last_update_timestamp": time_ms,
+            "trigger_order_id": str(record.order_id),
+            "order_state": entry.state,
+            "request": "cancel" if entry.state == CANCELLED else "trigger:order",
+            "instrument_name": instrument.name,
+            "direction": DIRECTION[Side(record.side)],
+            "price": self.show_limit(record, instrument),
+            "amount": show_amount(record.lots, instrument),
+            "order_type": name_plain_type(record),
+            "original_order_type": name_original_type(record),
+            "reduce_only": bool(record.flags & OrderFlag.REDUCE_ONLY),
+            "post_only": record.is_post_only,
+            "label": record.label,
+        }
+        if entry.state != CANCELLED:  # The order that it becomes keeps its number.
+            payload["order_id"] = str(record.order_id)
+        if record.is_secondary:
+            payload["is_secondary_oto"] = True
+        if record.link:
+            payload["oco_ref"] = str(record.link)
+        if entry.reason:
+            payload["cancel_reason"] = entry.reason
+        if entry.code:
+            payload["reject_reason"] = Code(entry.code).name.lower()
+        trigger = self.describe_trigger(record, instrument)
+        del trigger["triggered"]
+        return payload | trigger
 
     def describe_trigger(self, record: OrderRecord, instrument: InstrumentView) -> dict[str, Any]:
         """Return what an order that waits or waited has besides."""

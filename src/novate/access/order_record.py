@@ -49,6 +49,7 @@ class OrderRecord(msgspec.Struct, frozen=True):
     """One order at one moment. Sizes in lots, `value` in lots * ticks, fees in atoms, times in ns.
 
     A market order has price_ticks 0 until it fills; an order priced in volatility has its effective price.
+    `is_secondary` stays true after the parent has been filled, when parent_id may become 0.
     """
 
     order_id: int
@@ -83,6 +84,7 @@ class OrderRecord(msgspec.Struct, frozen=True):
     trigger_atoms: int = 0
     trail_atoms: int = 0
     parent_id: int = 0
+    is_secondary: bool = False
     is_liquidation: bool = False
 
     @property
@@ -100,6 +102,7 @@ def make_record(view: View) -> OrderRecord:
     label_id = fields.pop("label", 0)
     known = {name: value for name, value in fields.items() if name in RECORD_FIELDS}
     state = UNTRIGGERED if "reference" in fields else OPEN
+    known["is_secondary"] = bool(known.get("parent_id"))
     if state == UNTRIGGERED and fields["flags"] & OrderFlag.VOLATILITY:
         known |= {"volatility_bp": fields["price_ticks"], "price_ticks": 0}
     return OrderRecord(open_lots=view.lots, state=state, label_id=label_id, **known)
@@ -123,15 +126,17 @@ class Change:
 
     orders       as they are after it, by id.
     matching     ids of orders that are on their way through the book: accepted, fired or moved, not at rest.
+    waited       orders for a price as they waited, of those that do not wait any more.
     books        instruments whose book may have moved.
     rejections   the sides of a mass quote that were refused.
     """
 
-    __slots__ = ("books", "is_quoting", "matching", "orders", "outcome", "rejections", "trades")
+    __slots__ = ("books", "is_quoting", "matching", "orders", "outcome", "rejections", "trades", "waited")
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
         self.orders: dict[int, OrderRecord] = {}
+        self.waited: dict[int, OrderRecord] = {}
         self.trades: list[Trade] = []
         self.books: set[int] = set()
         self.matching: set[int] = set()

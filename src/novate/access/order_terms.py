@@ -52,6 +52,22 @@ REFERENCES = {
     "last_price": TriggerReference.LAST,
 }
 IMPLIED_VOLATILITY = "implv"
+ONE_CANCELS_OTHER = "one_cancels_other"
+ONE_TRIGGERS_OTHER = "one_triggers_other"
+ONE_TRIGGERS_ONE_CANCELS_OTHER = "one_triggers_one_cancels_other"
+# By whether an order has a parent, and whether it has a link. [LINK-1], [LINK-2]
+LINKED_ORDER_TYPES = {
+    (False, False): "",
+    (False, True): ONE_CANCELS_OTHER,
+    (True, False): ONE_TRIGGERS_OTHER,
+    (True, True): ONE_TRIGGERS_ONE_CANCELS_OTHER,
+}
+# What the law does: the first fill of one order cancels the other, and only a complete fill triggers one.
+FILL_CONDITIONS = {
+    ONE_CANCELS_OTHER: "first_hit",
+    ONE_TRIGGERS_OTHER: "complete_fill",
+    ONE_TRIGGERS_ONE_CANCELS_OTHER: "complete_fill",
+}
 
 
 def hash_label(label: str) -> int:
@@ -193,8 +209,7 @@ def read_order(given: PlaceParameters, side: Side, instrument: Grid) -> tuple[Co
         raise refuse_parameter("type", f"one of {[*PLAIN_TYPES, *TRIGGER_TYPES]}", given.type)
     if given.mmp:
         raise refuse_parameter("mmp", "false: protected quotes go through private/mass_quote")
-    if given.linked_order_type:
-        raise refuse_parameter("linked_order_type", "absent: use link and parent_order_id")
+    check_linked(given)
     lots = read_lots(given.amount, instrument)
     fields: dict[str, Any] = {
         "side": side,
@@ -209,6 +224,25 @@ def read_order(given: PlaceParameters, side: Side, instrument: Grid) -> tuple[Co
     }
     waiting = read_waiting(given, side, instrument)
     return (CommandKind.PLACE_TRIGGER if waiting else CommandKind.PLACE), fields | waiting
+
+
+def check_linked(given: PlaceParameters) -> None:
+    """Refuse words about linked orders that say something else than `link` and `parent_order_id` do.
+
+    Those two are what is signed; each order of a pair is placed, and signed, by itself.
+    """
+    if given.otoco_config:
+        message = "absent: each order is signed by itself; place the others with parent_order_id and link"
+        raise refuse_parameter("otoco_config", message)
+    has_parent = read_unsigned(given.parent_order_id, "parent_order_id") > 0
+    linked = LINKED_ORDER_TYPES[has_parent, read_unsigned(given.link, "link") > 0]
+    if given.linked_order_type not in ("", linked):
+        expected = f"{linked or 'absent'}, for that is what parent_order_id and link make of the order"
+        raise refuse_parameter("linked_order_type", expected, given.linked_order_type)
+    condition = FILL_CONDITIONS.get(linked, "")
+    if given.trigger_fill_condition not in ("", condition):
+        expected = f"{condition or 'absent'} for this order"
+        raise refuse_parameter("trigger_fill_condition", expected, given.trigger_fill_condition)
 
 
 def read_valid_until(given: PlaceParameters) -> int:

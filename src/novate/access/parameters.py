@@ -107,6 +107,15 @@ class OpenOrdersParameters(msgspec.Struct):
     kind: Name = "any"
 
 
+class TriggerHistoryParameters(msgspec.Struct):
+    """private/get_trigger_order_history; `continuation` is that of the page before."""
+
+    instrument_name: Name = ""
+    currency: Name = "any"
+    count: Count = 20
+    continuation: Name = ""
+
+
 class OrderParameters(msgspec.Struct):
     """private/get_order_state."""
 
@@ -150,6 +159,8 @@ class PlaceParameters(SignedParameters, kw_only=True):
     trigger_offset: Number | None = None
     mmp: bool = False
     linked_order_type: Name = ""
+    trigger_fill_condition: Name = ""
+    otoco_config: list[msgspec.Raw] | None = None
 
 
 class EditParameters(SignedParameters, kw_only=True):

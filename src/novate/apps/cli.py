@@ -120,6 +120,9 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Port = 8080,
     feed: Annotated[bool, typer.Option(help="Let three oracles report built-in prices.")] = True,
+    listing: Annotated[
+        bool, typer.Option("--list/--no-list", help="List by the rule of DIR/listing.toml, or the default.")
+    ] = True,
     fund: Annotated[
         list[str] | None,
         typer.Option(
@@ -135,9 +138,10 @@ def serve(
 ) -> None:
     """Run a venue alone, on a data directory.
 
-    An empty directory becomes a new venue with a built-in market of BTC and ETH options and perpetuals.
-    Otherwise the venue recovers from its journal: killing it loses nothing that it acknowledged. It prints
-    one line that begins with "ready" when it takes orders, and ends in order on Ctrl-C or SIGTERM.
+    An empty directory becomes a new venue of BTC and ETH options, futures and perpetuals, which are listed by
+    rule as time and prices go on. Otherwise the venue recovers from its journal: killing it loses nothing
+    that it acknowledged. It prints one line that begins with "ready" when it takes orders, and ends in order
+    on Ctrl-C or SIGTERM.
 
     [bold]Examples[/]
 
@@ -154,7 +158,7 @@ def serve(
     from novate.settlement.chain_log import ChainLogError
 
     funds = tuple(parse_fund(each) for each in fund or ())
-    options = ServeOptions(data, host, port, feed, accounts, batch_interval, funds)
+    options = ServeOptions(data, host, port, feed, listing, accounts, batch_interval, funds)
     try:
         run_loop(run_serve(options, Console()))
     except (VenueError, JournalError, GenesisError, ChainLogError, OSError) as error:
@@ -299,6 +303,41 @@ def stress(
     try:
         raise typer.Exit(0 if show_stress(options, plot, as_json) else 1)
     except (StressError, OSError) as error:
+        raise fail(error) from error
+
+
+@app.command("slice")
+def propose_slice(
+    prices: CrashFiles,
+    impact_bp: Annotated[float, typer.Option(min=0.1, max=1_000, help="Greatest expected move, bp.")] = 10,
+    seconds: Annotated[float, typer.Option(min=0.1, max=3_600, help="Time between two slices.")] = 60,
+    share: Annotated[float, typer.Option(min=1e-6, max=1, help="The venue's share of the volume.")] = 1,
+    write: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Data directory whose operator shall sign them.")
+    ] = None,
+) -> None:
+    """Fit the law of impact to past prices, and propose how large a slice of a liquidation should be.
+
+    With --write the figures go to DIR/slices.toml; at its next start `novate serve --data DIR` signs those
+    that the venue does not have yet.
+
+    [bold]Examples[/]
+
+      novate slice --prices BTC_calm.csv.gz --prices BTC_luna.csv.gz --prices ETH_ftx.csv.gz
+
+      novate slice --prices BTC_calm.csv.gz --share 0.05 --write venue && novate serve --data venue
+    """
+    from novate.analytics.impact import ImpactError
+    from novate.apps.slice_report import SliceLimits, print_proposals, propose_slices, write_slices
+    from novate.apps.stress_market import StressError
+
+    limits = SliceLimits(impact_bp / 10_000, seconds, share)
+    try:
+        proposals = propose_slices(prices, limits)
+        print_proposals(proposals, limits, Console())
+        if write is not None:
+            typer.echo(f"written to {write_slices(proposals, write)}")
+    except (ImpactError, StressError, OSError) as error:
         raise fail(error) from error
 
 

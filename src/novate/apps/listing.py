@@ -1,17 +1,19 @@
 """Listing a planned market on a venue, and reading back from a venue the market it has."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
 from coincurve import PrivateKey
 
-from novate.apps.market import MarketPlan, SeriesPlan, UnderlyingPlan
+from novate.apps.market import MarketPlan, SeriesPlan
 from novate.apps.venue import Venue
 from novate.execution import views
+from novate.execution.engine import InstrumentView
 from novate.protocol.command import Command, make_command
-from novate.protocol.generated.codes import Code, CommandKind, InstrumentKind, InstrumentState
+from novate.protocol.generated.codes import Code, CommandKind, InstrumentKind
 from novate.protocol.generated.constants import NS_PER_DAY
 from novate.protocol.instrument import InstrumentTerms, format_instrument_name
 from novate.protocol.signing import Domain, sign_command
@@ -50,61 +52,77 @@ def list_terms(plan: MarketPlan) -> Iterator[InstrumentTerms]:
             yield InstrumentTerms(number, InstrumentKind.PERPETUAL, 0, 0)
 
 
-async def list_market(venue: Venue, plan: MarketPlan) -> Listed:
-    """List every planned instrument that the venue does not have; a listing cut short goes on where it ended.
+def read_terms(instrument: InstrumentView) -> InstrumentTerms:
+    """Return the terms that an instrument was listed with."""
+    return InstrumentTerms(
+        instrument.underlying, instrument.kind, instrument.strike_atoms, instrument.expiry_ns
+    )
 
-    Errors     ListingError if the law refuses one.
+
+async def submit_listings(venue: Venue, wanted: Sequence[InstrumentTerms]) -> None:
+    """Let the operator sign and submit a LIST_INSTRUMENT for each, in order.
+
+    Errors     ListingError if the law refuses one; VenueBusy if the sequencer takes no more now.
     """
-    names = [underlying.name for underlying in plan.underlyings]
-    missing = [
-        terms
-        for terms in list_terms(plan)
-        if venue.engine.find_instrument(format_instrument_name(names[terms.underlying], terms)) < 0
-    ]
-    before = plan.instrument_count - len(missing)
     time_ns = venue.clock.time_ns()
-    commands = []
-    for offset, terms in enumerate(missing):
-        command = make_command(
+    first_nonce = max(time_ns, int(venue.engine.world.house["operator_nonce"][0]) + 1)
+    commands = [
+        make_command(
             CommandKind.LIST_INSTRUMENT,
             0,
             underlying=terms.underlying,
             instrument_kind=terms.kind,
             strike_atoms=terms.strike_atoms,
             expiry_ns=terms.expiry_ns,
-            # Time only goes on, so a later run's nonces are greater.
-            nonce=time_ns + offset,
+            nonce=first_nonce + offset,
             expires_ns=time_ns + NS_PER_DAY,
         )
-        commands.append(sign_for(venue, command, venue.operator_key))
-    for start in range(0, len(commands), SUBMIT_CHUNK):
-        chunk = commands[start : start + SUBMIT_CHUNK]
-        outcomes = await asyncio.gather(*(venue.sequencer.submit(command) for command in chunk))
-        for terms, outcome in zip(missing[start : start + SUBMIT_CHUNK], outcomes, strict=True):
-            if outcome.code != Code.OK:
-                name = format_instrument_name(names[terms.underlying], terms)
-                raise ListingError(f"{name} was refused: {Code(outcome.code).name}")
-    return Listed(len(missing), before)
+        for offset, terms in enumerate(wanted)
+    ]
+    signed = await asyncio.to_thread(
+        lambda: [sign_for(venue, command, venue.operator_key) for command in commands]
+    )
+    outcomes = await asyncio.gather(*(venue.sequencer.submit(command) for command in signed))
+    for terms, outcome in zip(wanted, outcomes, strict=True):
+        if outcome.code != Code.OK:
+            name = format_instrument_name(venue.genesis.underlyings[terms.underlying].name, terms)
+            raise ListingError(f"{name} was refused: {Code(outcome.code).name}")
 
 
-def read_series(venue: Venue, number: int, underlying: UnderlyingPlan) -> tuple[SeriesPlan, ...]:
-    """Return the planned series that are still open, each with its accepted surface if there is one."""
-    accepted = {}
-    for instrument in venue.engine.instruments:
-        state = views.read_instrument_state(venue.engine, instrument.number).state
-        if instrument.underlying == number and instrument.series >= 0 and state == InstrumentState.OPEN:
-            accepted[instrument.expiry_ns] = views.read_surface(venue.engine, instrument.series)
+async def list_market(venue: Venue, plan: MarketPlan) -> Listed:
+    """List every planned instrument that the venue does not have; a listing cut short goes on where it ended.
+
+    Errors     ListingError if the law refuses one.
+    """
+    listed = {read_terms(instrument) for instrument in venue.engine.instruments}
+    missing = [terms for terms in list_terms(plan) if terms not in listed]
+    for start in range(0, len(missing), SUBMIT_CHUNK):
+        await submit_listings(venue, missing[start : start + SUBMIT_CHUNK])
+    return Listed(len(missing), plan.instrument_count - len(missing))
+
+
+def is_planned(venue: Venue, plan: MarketPlan) -> bool:
+    """Whether the venue has listed nothing but what the plan has."""
+    planned = set(list_terms(plan))
+    return all(read_terms(instrument) in planned for instrument in venue.engine.instruments)
+
+
+def find_open_series(venue: Venue, number: int) -> dict[int, int]:
+    """Return the number of each series of an underlying that has not expired, by its expiry."""
+    world = venue.engine.world
+    series = world.series[: int(world.house["series_count"][0])]
+    places = np.flatnonzero((series["underlying"] == number) & (series["expired"] == 0))
+    return {int(series["expiry_ns"][place]): int(place) for place in places}
+
+
+def read_series(venue: Venue, number: int) -> tuple[SeriesPlan, ...]:
+    """Return the open series of an underlying that have an accepted surface, in order of expiry."""
     found = []
-    for series in underlying.series:
-        if series.expiry_ns not in accepted:
-            continue
-        surface = accepted[series.expiry_ns]
+    for expiry_ns, place in sorted(find_open_series(venue, number).items()):
+        surface = views.read_surface(venue.engine, place)
         if surface is not None:
-            forward, *svi, observed_ns, reference = surface
-            a, b, rho, m, sigma = svi
-            slice_now = (a, b, rho, m, sigma)
-            series = SeriesPlan(series.expiry_ns, observed_ns, forward, reference, slice_now, series.options)
-        found.append(series)
+            forward, a, b, rho, m, sigma, observed_ns, reference = surface
+            found.append(SeriesPlan(expiry_ns, observed_ns, forward, reference, (a, b, rho, m, sigma), ()))
     return tuple(found)
 
 
@@ -113,6 +131,6 @@ def resume_market(venue: Venue, plan: MarketPlan) -> MarketPlan:
     underlyings = []
     for number, underlying in enumerate(plan.underlyings):
         index_atoms = views.read_underlying(venue.engine, number).index_atoms or underlying.index_atoms
-        series = read_series(venue, number, underlying)
+        series = read_series(venue, number) or underlying.series
         underlyings.append(replace(underlying, index_atoms=index_atoms, series=series))
     return MarketPlan(venue.clock.time_ns(), tuple(underlyings), plan.source, plan.fit)

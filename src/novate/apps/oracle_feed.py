@@ -6,13 +6,16 @@ checks decide here too what is published, so an oracle never sends a surface tha
 """
 
 import asyncio
+import logging
 import math
 import random
+from bisect import bisect
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from novate.apps.listing import sign_for
+from novate.apps.listing import find_open_series, sign_for
 from novate.apps.market import (
+    MarketError,
     MarketPlan,
     SeriesPlan,
     Svi,
@@ -23,6 +26,7 @@ from novate.apps.market import (
     scale_slice,
 )
 from novate.apps.price_path import PricePath
+from novate.apps.term_structure import compute_forward_ratio, compute_time_left, derive_series
 from novate.apps.venue import Venue
 from novate.execution.sequencer import VenueBusy
 from novate.protocol.command import Command, make_command
@@ -39,11 +43,12 @@ CONFIDENCE_E6 = 999_000
 # itself.
 VARIANCE_PER_FALL = 2.5
 VARIANCE_RISE_MAX = 1.0
+log = logging.getLogger("novate.oracles")
 
 
 class OracleFeed:
     """Publishes index and surfaces of a planned market along a path, from `begin_ns` of the venue's time
-    on.
+    on. Expiries that the venue lists later get surfaces derived from those around them.
     """
 
     def __init__(self, venue: Venue, plan: MarketPlan, path: PricePath, rate: float, seed: int = 7) -> None:
@@ -53,7 +58,9 @@ class OracleFeed:
         self.rate = rate
         self.begin_ns = venue.clock.time_ns()
         self.noise = [random.Random(seed * 1_000 + number) for number in range(len(venue.oracle_keys))]
-        self.accepted: list[list[Svi | None]] = [[None] * len(u.series) for u in plan.underlyings]
+        self.series = [list(underlying.series) for underlying in plan.underlyings]
+        self.accepted: list[list[Svi | None]] = [[None] * len(series) for series in self.series]
+        self.passed_over: set[tuple[int, int]] = set()
         self.results: Counter[str] = Counter()
         self.held_back = 0
         self.is_running = True
@@ -96,36 +103,58 @@ class OracleFeed:
                 commands.append(sign_for(self.venue, command, key))
         await self.submit(commands)
 
-    def renew_slice(self, underlying: UnderlyingPlan, series: SeriesPlan, time_ns: int) -> Svi:
+    def adopt_series(self, number: int, time_ns: int, index_atoms: int, listed: Iterable[int]) -> None:
+        """Take in the expiries that have been listed, and forget those that have passed."""
+        series, accepted = self.series[number], self.accepted[number]
+        for expiry_ns in sorted(set(listed) - {each.expiry_ns for each in series}):
+            try:
+                derived = derive_series(series, expiry_ns, time_ns, index_atoms)
+            except MarketError as error:
+                if (number, expiry_ns) not in self.passed_over:
+                    log.warning("no surface for the expiry at %d: %s", expiry_ns, error)
+                    self.passed_over.add((number, expiry_ns))
+                continue
+            place = bisect([each.expiry_ns for each in series], expiry_ns)
+            series.insert(place, derived)
+            accepted.insert(place, None)
+        # The last one stays: the next expiry is derived from it.
+        while len(series) > 1 and series[0].expiry_ns <= time_ns:
+            del series[0], accepted[0]
+
+    def renew_slice(self, number: int, series: SeriesPlan, time_ns: int) -> Svi:
         """Return a series' slice for the time that is left, raised if the index has fallen since the
         beginning.
         """
-        ratio = min(1.0, (series.expiry_ns - time_ns) / (series.expiry_ns - series.observed_ns))
-        fall = max(0.0, -math.log(self.path.compute_ratio(underlying.name, time_ns - self.begin_ns)))
-        rise = min(VARIANCE_RISE_MAX, VARIANCE_PER_FALL * fall) * self.level_per_ns(underlying)
-        return scale_slice(series.svi, ratio, rise * (series.expiry_ns - time_ns))
+        name = self.plan.underlyings[number].name
+        fall = max(0.0, -math.log(self.path.compute_ratio(name, time_ns - self.begin_ns)))
+        rise = min(VARIANCE_RISE_MAX, VARIANCE_PER_FALL * fall) * self.level_per_ns(number)
+        left = compute_time_left(series, time_ns)
+        return scale_slice(series.svi, left, rise * (series.expiry_ns - time_ns))
 
-    def level_per_ns(self, underlying: UnderlyingPlan) -> float:
+    def level_per_ns(self, number: int) -> float:
         """Return the lowest at-the-money variance per nanosecond of an underlying's expiries.
 
         One number for all expiries: added in proportion to time, it keeps later slices above earlier ones.
         """
         return min(
-            compute_level(each.svi) / (each.expiry_ns - each.observed_ns) for each in underlying.series
+            compute_level(each.svi) / (each.expiry_ns - each.observed_ns) for each in self.series[number]
         )
 
-    def choose_slices(self, number: int, time_ns: int) -> list[tuple[SeriesPlan, Svi]]:
+    def choose_slices(
+        self, number: int, time_ns: int, listed: Collection[int]
+    ) -> list[tuple[SeriesPlan, Svi]]:
         """Return the renewed slices that the law accepts, in an order in which it accepts each.
 
         A slice may have to wait for its neighbour to move first; what never fits keeps its last accepted
         slice.
         """
-        underlying, accepted = self.plan.underlyings[number], self.accepted[number]
-        open_series = [i for i, each in enumerate(underlying.series) if each.expiry_ns > time_ns + NS_PER_S]
-        for i in range(len(underlying.series)):
-            if i not in open_series:
+        series, accepted = self.series[number], self.accepted[number]
+        waiting: dict[int, Svi] = {}
+        for i, each in enumerate(series):
+            if each.expiry_ns in listed and each.expiry_ns > time_ns + NS_PER_S:
+                waiting[i] = self.renew_slice(number, each, time_ns)
+            else:
                 accepted[i] = None
-        waiting = {i: self.renew_slice(underlying, underlying.series[i], time_ns) for i in open_series}
         chosen: list[tuple[SeriesPlan, Svi]] = []
         progress = True
         while progress:
@@ -134,7 +163,7 @@ class OracleFeed:
                 if i in waiting and is_lawful(waiting[i], *find_neighbours(i, accepted)):
                     renewed = waiting.pop(i)
                     accepted[i] = renewed
-                    chosen.append((underlying.series[i], renewed))
+                    chosen.append((series[i], renewed))
                     progress = True
         self.held_back += len(waiting)
         return chosen
@@ -145,13 +174,15 @@ class OracleFeed:
         unsigned: list[Command] = []
         for number, underlying in enumerate(self.plan.underlyings):
             index = self.compute_index(underlying, time_ns)
-            for series, (a, b, rho, m, sigma) in self.choose_slices(number, time_ns):
+            listed = find_open_series(self.venue, number)
+            self.adopt_series(number, time_ns, round(index), listed)
+            for series, (a, b, rho, m, sigma) in self.choose_slices(number, time_ns, listed):
                 command = make_command(
                     CommandKind.SURFACE,
                     0,
                     underlying=number,
                     expiry_ns=series.expiry_ns,
-                    forward_atoms=round(series.forward_atoms * index / series.reference_index_atoms),
+                    forward_atoms=round(index * compute_forward_ratio(series, time_ns)),
                     svi_a_x48=a,
                     svi_b_x48=b,
                     svi_rho_x48=rho,

@@ -5,20 +5,25 @@ there.
 """
 
 import asyncio
+import logging
 import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from eth_utils.address import to_canonical_address
+from msgspec.structs import replace
 from rich.console import Console
 
 from novate.apps.funding import fund_address, wait_until_credited
-from novate.apps.listing import list_market, resume_market
+from novate.apps.listing import is_planned, list_market, resume_market
+from novate.apps.listing_rule import ListingRule
+from novate.apps.listing_task import RULE_LIMITS, ListingTask, read_rule
 from novate.apps.market import plan_builtin
 from novate.apps.oracle_feed import OracleFeed
 from novate.apps.price_path import JumpDiffusionPath
 from novate.apps.setup import make_setup
+from novate.apps.slices import read_slices, set_slices
 from novate.apps.venue import Venue
 from novate.apps.venue_config import CONFIG_NAME
 from novate.execution.warmup import warm_up
@@ -26,6 +31,7 @@ from novate.protocol.generated.constants import NS_PER_S
 
 READY = "ready"
 FINALITY_DELAY_S = 2
+log = logging.getLogger("novate.serve")
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,7 @@ class ServeOptions:
     host: str = "127.0.0.1"
     port: int = 8080
     feed: bool = True
+    listing: bool = True
     accounts: int = 1_024
     batch_interval_s: float = 2.0
     funds: tuple[tuple[str, int], ...] = ()
@@ -47,19 +54,59 @@ async def open_venue(options: ServeOptions) -> Venue:
         return await Venue.open(options.data)
     plan = plan_builtin(time.time_ns() // NS_PER_S * NS_PER_S)
     setup = make_setup(plan, 1, options.accounts, FINALITY_DELAY_S, options.batch_interval_s)
+    if options.listing:
+        setup = replace(setup, limits=setup.limits | RULE_LIMITS)
     return await Venue.create(options.data, setup)
 
 
-async def begin_market(venue: Venue, feed: bool) -> OracleFeed | None:
-    """List what the built-in market lacks, and begin to report prices where the venue left them."""
-    plan = plan_builtin(venue.config.base_time_ns // NS_PER_S * NS_PER_S)
-    await list_market(venue, plan)
-    if not feed:
-        return None
-    path = JumpDiffusionPath(venue.engine.sequence)
-    oracles = OracleFeed(venue, resume_market(venue, plan), path, venue.config.rate)
-    await oracles.begin()
-    return oracles
+class Market:
+    """What a served venue lists, and the prices that its oracles report."""
+
+    def __init__(self, venue: Venue, rule: ListingRule | None, has_feed: bool) -> None:
+        self.venue = venue
+        self.lister = None if rule is None else ListingTask(venue, rule)
+        self.feed: OracleFeed | None = None
+        if has_feed:
+            plan = resume_market(venue, plan_builtin(venue.clock.time_ns() // NS_PER_S * NS_PER_S))
+            path = JumpDiffusionPath(venue.engine.sequence)
+            self.feed = OracleFeed(venue, plan, path, venue.config.rate)
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def begin(self) -> None:
+        """List what is missing, report the first prices, and keep doing both."""
+        if self.feed is not None:
+            await self.feed.publish_index()
+        if self.lister is not None:
+            await self.lister.update()
+            self.tasks.append(asyncio.create_task(self.lister.run(), name="listing"))
+        else:
+            await self.list_builtin()
+        if self.feed is not None:
+            await self.feed.publish_surfaces()
+            self.tasks.append(asyncio.create_task(self.feed.run(), name="oracles"))
+        for task in self.tasks:
+            task.add_done_callback(note_failure)
+
+    async def list_builtin(self) -> None:
+        """List the built-in market, or what is missing of it; a venue with another one lists nothing."""
+        plan = plan_builtin(self.venue.config.base_time_ns // NS_PER_S * NS_PER_S)
+        if is_planned(self.venue, plan):
+            await list_market(self.venue, plan)
+
+    async def end(self) -> None:
+        """Stop listing and reporting."""
+        if self.feed is not None:
+            self.feed.stop()
+        for task in self.tasks:
+            if task.get_name() == "listing":
+                task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+def note_failure(task: "asyncio.Task[None]") -> None:
+    """Say that listing or prices have ended; orders are judged by the law's own ages of marks."""
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("the task %s of the market failed", task.get_name(), exc_info=task.exception())
 
 
 async def add_funds(venue: Venue, funds: tuple[tuple[str, int], ...]) -> None:
@@ -75,14 +122,16 @@ async def run_serve(options: ServeOptions, console: Console) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
+    # First, because a wrong file should be refused at once and not after a minute of compilation.
+    rule = read_rule(options.data) if options.listing else None
+    slices = read_slices(options.data)
     await asyncio.to_thread(warm_up)
     venue = await open_venue(options)
+    market = Market(venue, rule, options.feed)
     await venue.start(options.host, options.port)
-    feed: OracleFeed | None = None
-    feeding: asyncio.Task[None] | None = None
     try:
-        feed = await begin_market(venue, options.feed)
-        feeding = asyncio.create_task(feed.run()) if feed else None
+        await set_slices(venue, slices)
+        await market.begin()
         await add_funds(venue, options.funds)
         # Programs that start a venue wait for this line: it is the first on standard output.
         console.print(
@@ -92,7 +141,5 @@ async def run_serve(options: ServeOptions, console: Console) -> None:
         )
         await ended.wait()
     finally:
-        if feed is not None and feeding is not None:
-            feed.stop()
-            await asyncio.gather(feeding, return_exceptions=True)
+        await market.end()
         await venue.stop()

@@ -13,7 +13,14 @@ from typing import Any
 
 from web3 import Web3
 
-from novate.apps.venue_config import CONFIG_NAME, VenueClock, VenueConfig, VenueError, VenueSetup
+from novate.apps.venue_config import (
+    CONFIG_NAME,
+    OPERATOR_NAMES,
+    VenueClock,
+    VenueConfig,
+    VenueError,
+    VenueSetup,
+)
 from novate.execution.commitment import compute_genesis_root
 from novate.execution.engine import Engine
 from novate.protocol.generated.constants import SCHEMA_VERSION
@@ -48,9 +55,10 @@ def make_document(setup: VenueSetup, operator: str, oracles: list[str], settleme
 def create_directory(folder: Path, setup: VenueSetup) -> None:
     """Create a venue on an embedded chain of its own.
 
-    Errors     VenueError if the directory is not empty; GenesisError if the set-up breaks the law.
+    Errors     VenueError if the directory holds more than the operator's own files; GenesisError if the
+               set-up breaks the law.
     """
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and any(path.name not in OPERATOR_NAMES for path in folder.iterdir()):
         unfinished = (
             "" if (folder / CONFIG_NAME).exists() else " (a creation that was not finished; remove it)"
         )
