@@ -213,3 +213,17 @@ def test_combo_ends_with_its_leg(tmp_path: Path) -> None:
             assert Code.INSTRUMENT_CLOSED == await refuse(maker.buy(name, "0.1", -100))
 
     asyncio.run(scenario())
+
+
+def test_combos_leave_room_for_new_expiries(tmp_path: Path) -> None:
+    """Users may fill a quarter of the venue's instruments with combos, and no more, whoever asks."""
+
+    async def scenario() -> None:
+        async with open_floor(tmp_path, ServerLimits(combos_per_account=3)) as floor:
+            _, maker, taker, call, put = floor
+            for client, ratio in ((maker, 1), (maker, 2), (maker, 3), (taker, 4)):
+                await client.create_combo([(call, "buy", ratio), (put, "sell", 1)])
+            full = taker.create_combo([(call, "buy", 5), (put, "sell", 1)])
+            assert Code.INSTRUMENT_TABLE_FULL == await refuse(full)
+
+    asyncio.run(scenario())

@@ -13,11 +13,12 @@ from novate.access.errors import ApiError
 from novate.execution.engine import Engine
 from novate.execution.sequencer import Outcome, Sequencer, VenueBusy
 from novate.protocol.command import make_command
-from novate.protocol.generated.codes import AccessCode, CommandKind
+from novate.protocol.generated.codes import AccessCode, Code, CommandKind, InstrumentKind
 from novate.protocol.generated.constants import NS_PER_S
 from novate.protocol.signing import Domain, sign_command
 
 VALID_FOR_NS = 60 * NS_PER_S
+COMBO_SHARE = 4  # One instrument in four may be a combo that a user asked for.
 
 
 class ComboLister:
@@ -48,6 +49,10 @@ class ComboLister:
         if self.listed[account] >= self.per_account:
             message = f"an account may have {self.per_account} combos listed"
             raise ApiError(AccessCode.TOO_MANY_REQUESTS, message)
+        combos = sum(each.kind == InstrumentKind.COMBO for each in engine.instruments)
+        if combos >= len(engine.world.instruments) // COMBO_SHARE:
+            # What is listed stays in the table for good, and new expiries need room in it too.
+            raise ApiError(Code.INSTRUMENT_TABLE_FULL, "the venue has as many combos as it lists for users")
         async with self.turn:
             time_ns = clock_ns()
             used = int(engine.world.house["operator_nonce"][0])

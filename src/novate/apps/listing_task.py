@@ -86,7 +86,8 @@ class ListingTask:
         listed, limits = self.read_listed(), self.venue.genesis.limits
         everything = list_missing(time_ns, self.read_indices(), self.rule, listed, limits["instruments"])
         series = {(terms.underlying, terms.expiry_ns) for terms in listed if terms.expiry_ns}
-        room = limits["instruments"] - INSTRUMENT_RESERVE - len(listed)
+        # Combos of one expiry have the same terms, so they are counted by their numbers.
+        room = limits["instruments"] - INSTRUMENT_RESERVE - self.known_count
         series_max = limits["series"] - SERIES_RESERVE
         chosen: list[InstrumentTerms] = []
         for terms in everything:
