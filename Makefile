@@ -10,10 +10,12 @@ STAMP := .venv/.installed
 ANVIL := tests/contracts/anvil
 WORKERS ?= 2
 ARGS ?=
+COMMANDS ?= 10000000
+SEED ?= 1000000
 SOURCES := src tests $(wildcard scripts benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench lock clean anvil
+.PHONY: help install demo test check soak format bench lock clean anvil
 
 help: ## List the targets.
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -51,6 +53,10 @@ check: install ## Check formatting, lint, types, imports, the generated schema a
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_schema.py --check
 	$(BIN)/python -m pytest -q tests/tidy
+
+soak: install ## Compare engine and naive model on COMMANDS=10000000 random commands from SEED=1000000 on.
+	NOVATE_MODEL_COMMANDS=$(COMMANDS) NOVATE_MODEL_SEED=$(SEED) \
+	  $(BIN)/python -m pytest -n $(WORKERS) tests/model/test_engine_agrees.py $(ARGS)
 
 format: install ## Format the code and mend what the linter can mend by itself.
 	$(BIN)/ruff check --fix-only --quiet $(SOURCES)

@@ -24,7 +24,7 @@ def load(path: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", STREAMS, ids=lambda path: path.stem)
 def test_the_engine_gives_every_event_and_root(path: Path) -> None:
-    """Payloads decode and encode again, digests are what would be signed, events and roots are those given."""
+    """Payloads decode and encode again; digests, events and roots are those given."""
     document = load(path)
     genesis = parse_genesis(encode_genesis(document["genesis"]))
     engine, domain = Engine(genesis), Domain(genesis.chain_id, genesis.settlement)

@@ -1,7 +1,8 @@
 """The engine and the naive model agree on every event of a million random commands, and on where they end.
 
-NOVATE_MODEL_COMMANDS sets another number of commands. The commands are cut into chunks, each with a seed and
-a profile of its own, so that several workers can share them.
+NOVATE_MODEL_COMMANDS sets another number of commands, NOVATE_MODEL_SEED the first seed (`make soak`). The
+commands are cut into chunks, each with a seed and a profile of its own, so that several workers can share
+them.
 """
 
 import os
@@ -18,8 +19,9 @@ from tests.model.engine_bridge import compare_states, run_both
 COMMANDS = int(os.environ.get("NOVATE_MODEL_COMMANDS", "1000000"))
 # A chunk of `main` or `crowd` is long enough to reach the account with all the open orders it may have.
 PROFILES = ("main", "crowd", "tiny", "crash", "desk", "desk", "crash", "main", "tiny", "desk")
-CHUNKS = 20
-FIRST_SEED = 1000
+COMMANDS_PER_CHUNK = 50_000
+CHUNKS = max(20, COMMANDS // COMMANDS_PER_CHUNK)
+FIRST_SEED = int(os.environ.get("NOVATE_MODEL_SEED", "1000"))
 
 
 def check_books(engine: Engine) -> None:
