@@ -4,6 +4,7 @@ decided here. Nothing else in the house may name Numba.
 
 from novate.kernel.bits import count_leading_zeros, count_trailing_zeros, mul_high, mul_shift_floor
 from novate.kernel.decorators import kernel, kernel_inline, kernel_inner, watch_compilations
+from novate.kernel.machine import prefetch, read_cycles
 from novate.kernel.options import JIT_ENABLED, find_cache_directory, find_cache_root
 from novate.kernel.tables import pass_by_reference
 
@@ -19,5 +20,7 @@ __all__ = [
     "mul_high",
     "mul_shift_floor",
     "pass_by_reference",
+    "prefetch",
+    "read_cycles",
     "watch_compilations",
 ]
