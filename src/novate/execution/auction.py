@@ -63,9 +63,7 @@ def can_bear(w: World, backstop: int, account: int, bonus_atoms: int, time_ns: i
 
 
 @kernel_inner
-def find_backstop(
-    w: World, account: int, equity: int, requirement: int, rate_e6: int, time_ns: int
-) -> int:
+def find_backstop(w: World, account: int, equity: int, requirement: int, rate_e6: int, time_ns: int) -> int:
     """Return the backstop that takes the portfolio: the least demand, then the lowest account; or NONE.
     The account's equity must pay the bonus: the insurance fund pays debts, never bonuses. [LIQ-4]
     """
