@@ -120,10 +120,14 @@ def generate() -> str:
     )
     lines += write_horner("expand_exp", "Return exp(x) for |x| <= ln(2) / 2.", exp)
     lines += write_horner("expand_log", "Return (2 artanh(s) - 2 s) / s^3 for x = s^2 <= 0.0295.", log)
-    return HEADER.format(centre=float(ERFCX_CENTRE), shift=float(ERFCX_SHIFT)) + "\n".join(lines).rstrip() + "\n"
+    return (
+        HEADER.format(centre=float(ERFCX_CENTRE), shift=float(ERFCX_SHIFT)) + "\n".join(lines).rstrip() + "\n"
+    )
 
 
 if __name__ == "__main__":
     if "--check" in sys.argv[1:]:
-        sys.exit(None if TARGET.read_text() == generate() else f"{TARGET.name} is not what its generator writes")
+        sys.exit(
+            None if TARGET.read_text() == generate() else f"{TARGET.name} is not what its generator writes"
+        )
     TARGET.write_text(generate())

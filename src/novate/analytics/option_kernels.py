@@ -90,9 +90,7 @@ def fill_greeks(
     Error      relative, of price and density terms: 2e-15 and 5e-16 for each unit of d^2 / 2, down to 1e-300.
     """
     for i in range(forward.shape[0]):
-        store_greeks(
-            i, sign, forward, strike, time_years, volatility, price, delta, gamma, vega, theta, rho
-        )
+        store_greeks(i, sign, forward, strike, time_years, volatility, price, delta, gamma, vega, theta, rho)
 
 
 @float_inline
@@ -193,6 +191,15 @@ def improve_total_volatility(s: float, x: float, target: float, is_upper: bool) 
 
 
 @float_inline
+def subtract_intrinsic(price: float, left: float, right: float) -> float:
+    """Return price - max(left - right, 0), with what the difference loses by rounding put back (Knuth)."""
+    difference = left - right
+    back = left - difference
+    lost = (left - (difference + back)) + (back - right)
+    return (price - difference) - lost if difference > 0.0 else price
+
+
+@float_inline
 def store_implied_volatility(
     i: int,
     sign: Floats,
@@ -206,7 +213,7 @@ def store_implied_volatility(
     f, k, p, time = forward[i], strike[i], price[i], time_years[i]
     is_call = sign[i] > 0.0
     bound = f if is_call else k
-    outside = p - max(f - k if is_call else k - f, 0.0)
+    outside = subtract_intrinsic(p, f if is_call else k, k if is_call else f)
     lacking = bound - p
     is_solvable = outside > 0.0 and lacking > 0.0 and time > 0.0
     outside = outside if is_solvable else 0.1 * bound

@@ -32,9 +32,7 @@ def float_kernel(function: Callable[P, R]) -> Callable[P, R]:
 
 def float_inline(function: Callable[P, R]) -> Callable[P, R]:
     """Compile a function of floats into the loops that call it; see `float_kernel`."""
-    return (
-        compile_callee(function, error_model="numpy", forceinline=True) if JIT_ENABLED else function
-    )
+    return compile_callee(function, error_model="numpy", forceinline=True) if JIT_ENABLED else function
 
 
 def _generate(emit: Callable[..., Any], result: Any, *arguments: Any) -> Any:
@@ -69,9 +67,7 @@ def _bits_to_float(typing_context: Any, bits: Any) -> Any:
 @intrinsic  # type: ignore[untyped-decorator]
 def _shift_right(typing_context: Any, bits: Any, count: Any) -> Any:
     # Logical, because AVX2 has no arithmetic shift of 64 bits.
-    return _generate(
-        lambda builder, *values: builder.lshr(*values), types.int64, types.int64, types.int64
-    )
+    return _generate(lambda builder, *values: builder.lshr(*values), types.int64, types.int64, types.int64)
 
 
 def _fma_plainly(x: float, y: float, z: float) -> float:
