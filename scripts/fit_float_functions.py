@@ -19,7 +19,7 @@ ERFCX_CENTRE = ERFCX_SHIFT + 2 * ERFCX_LEAST
 ERFCX_DEGREE, EXP_DEGREE, LOG_DEGREE = 24, 11, 6
 FAR = 10_000
 
-HEADER = '''"""Polynomials of the float functions; written by scripts/fit_float_functions.py, never by hand."""
+HEADER = '''"""Polynomials of the float functions, by scripts/fit_float_functions.py; never edited by hand."""
 
 from novate.kernel import float_inline, fma
 

@@ -36,7 +36,7 @@ def compute_implied_volatility(
     """Return the volatility that reproduces a price; nan if the price is outside its bounds.
 
     Shape      inputs broadcast; the output has their common shape.
-    Error      relative, below 1e-13 and what the rounding of the inputs does; see `fill_implied_volatilities`.
+    Error      relative, below 5e-14 for what was passed; see `fill_implied_volatilities`.
     """
     shape, (kind, p, f, k, t) = spread(option_kind, price, forward, strike, time_years)
     volatility = np.empty(len(p))

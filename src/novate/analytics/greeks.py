@@ -108,7 +108,7 @@ def compute_prices_and_greeks(
 
 
 def spread(*values: ArrayLike, like: ArrayLike = 0.0) -> tuple[tuple[int, ...], list[Floats]]:
-    """Return the common shape of some values and `like`, and the values in rows without gaps, for a kernel."""
+    """Return the common shape of some values and `like`, and the values in rows without gaps."""
     *arrays, _ = np.broadcast_arrays(*map(as_floats, values), like)
     return arrays[0].shape, [np.ascontiguousarray(each).reshape(-1) for each in arrays]
 

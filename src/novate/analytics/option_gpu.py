@@ -23,11 +23,10 @@ class GpuLoops(NamedTuple):
     fill_implied_volatilities: Callable[..., None]
 
 
+OWN_FUNCTIONS = {exp: math.exp, log: math.log}
+
+
 def load_gpu_loops() -> GpuLoops:
     """Return the loops; each is compiled at its first call, in a second or so."""
-    own = {exp: math.exp, log: math.log}
-    return GpuLoops(
-        compile_for_gpu(store_greeks, own),
-        compile_for_gpu(store_second_order, own),
-        compile_for_gpu(store_implied_volatility, own),
-    )
+    bodies = (store_greeks, store_second_order, store_implied_volatility)
+    return GpuLoops(*(compile_for_gpu(body, OWN_FUNCTIONS) for body in bodies))

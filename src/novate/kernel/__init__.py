@@ -1,5 +1,5 @@
-"""The decorators of the house: `kernel` compiles integer functions, `float_kernel` those of floats that decide
-nothing; each option and each cached byte is decided here. Nothing else in the house may name Numba.
+"""The decorators of the house: `kernel` compiles integer functions, `float_kernel` those of floats that
+decide nothing; each option and each cached byte is decided here. Nothing else in the house may name Numba.
 """
 
 from novate.kernel.bits import count_leading_zeros, count_trailing_zeros, mul_high, mul_shift_floor

@@ -5,6 +5,7 @@ NUMBA_ENABLE_CUDASIM=1 in the environment its simulator runs everything in Pytho
 """
 
 from collections.abc import Callable
+from inspect import signature
 from types import FunctionType
 from typing import Any
 
@@ -61,20 +62,36 @@ def translate(function: Any, known: dict[int, Any]) -> Any:
     return known[id(source)]
 
 
+def write_loop(body: Callable[..., None], step: Any) -> Any:
+    """Return the function of one thread, `step(i, *arrays)` for the i of the thread, with the arrays by name.
+
+    Written as source because numba-cuda takes no starred arguments.
+    """
+    _, *arrays = signature(find_source(body)).parameters
+    names = ", ".join(arrays)
+    source = f"""def run({names}):
+    i = cuda.grid(1)
+    if i < {arrays[0]}.shape[0]:
+        step(i, {names})
+"""
+    scope: dict[str, Any] = {"cuda": cuda, "step": step}
+    exec(source, scope)
+    return scope["run"]
+
+
+def translate_loop(body: Callable[..., None], replacements: dict[Any, Any]) -> Any:
+    """Return the Python function of one thread for `compile_for_gpu`, with everything below it translated."""
+    known = {id(find_source(ours)): theirs for ours, theirs in replacements.items()}
+    known[id(fma)] = cuda.jit(device=True)(multiply_and_add)
+    return write_loop(body, translate(body, known))
+
+
 def compile_for_gpu(body: Callable[..., None], replacements: dict[Any, Any]) -> Callable[..., None]:
     """Return a loop over arrays of the GPU, of one length, that does `body(i, *arrays)` for each i.
 
     replacements   functions of ours that the GPU has its own of: exponentials and logarithms.
     """
-    known = {id(find_source(ours)): theirs for ours, theirs in replacements.items()}
-    known[id(fma)] = cuda.jit(device=True)(multiply_and_add)
-    step = translate(body, known)
-
-    @cuda.jit
-    def run(*arrays):  # type: ignore[no-untyped-def]
-        i = cuda.grid(1)
-        if i < arrays[0].shape[0]:
-            step(i, *arrays)
+    run = cuda.jit(translate_loop(body, replacements))
 
     def launch(*arrays: Any) -> None:
         blocks = -(-len(arrays[0]) // THREADS_PER_BLOCK)

@@ -1,4 +1,4 @@
-"""Polynomials of the float functions; written by scripts/fit_float_functions.py, never by hand."""
+"""Polynomials of the float functions, by scripts/fit_float_functions.py; never edited by hand."""
 
 from novate.kernel import float_inline, fma
 
