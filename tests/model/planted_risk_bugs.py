@@ -73,7 +73,7 @@ RISK_BUGS = (
     plant("a future's cost is kept at expiry", "execution/ticking", "crash 3 396",
           "amount_atoms -= cost_atoms",
           "pass"),
-    plant("a future in its window moves as a whole", "execution/marking", "tiny 5 2520",
+    plant("a future in its window moves as a whole", "execution/marking", "tiny 1 2520",
          ("        forward,\n"
           "        moving,\n"
           "        instrument["),
@@ -149,8 +149,5 @@ RISK_BUGS = (
     plant("delta has the other sign", "protocol/scenarios", "crowd 1 50",
           "div_floor((int(basis_row[1]) - int(basis_row[0])) * E6",
           "div_floor((int(basis_row[0]) - int(basis_row[1])) * E6"),
-    plant("a filled reduction costs basis", "protocol/margin", "main 20 694",
-          "held[j] + opened[j] + signed_lots * basis_row[j]",
-          "held[j] + opened[j] - signed_lots * basis_row[j]"),
 )
 # fmt: on
