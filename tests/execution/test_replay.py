@@ -19,11 +19,10 @@ from novate.protocol.command import decode_payload
 from novate.protocol.generated.codes import CommandKind
 from tests.execution.venue import compute_root, hash_state, list_commands, make_genesis, write_commands
 
-COMMANDS = 4000
-PROFILES = ("tiny", "small")
+COMMANDS = 1500
 
 
-@pytest.fixture(scope="module", params=[("tiny", 1), ("tiny", 3), ("small", 5)])
+@pytest.fixture(scope="module", params=[("tiny", 1), ("tiny", 3)])
 def journal(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """A journal of every kind of command, and the profile of its venue."""
     profile, seed = request.param

@@ -262,6 +262,25 @@ def check_torn(path: Path, segment: Segment, error: FrameError, end: Position, c
         ) from error
 
 
+def rewrite_tail(path: Path, segment: Segment, committed: int) -> None:
+    """Write again, and sync, the frames of the last segment that no commit record names.
+
+    A sync that failed leaves pages in memory that the system takes for written: recovery reads them, and the
+    next sync does nothing for them. Writing the same bytes makes them dirty again.
+    """
+    first = max(0, committed + 1 - segment.first_sequence)
+    if path.name != name_segment(segment.first_sequence) or first >= segment.count:
+        return
+    start, end = int(segment.ends[first]), int(segment.ends[-1])
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        while start < end:
+            start += os.pwrite(descriptor, segment.data[start:end], start - HASH_BYTES)
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def open_journal(folder: Path, genesis_hash: bytes) -> tuple[Journal, Entries]:
     """Recover a journal and open it for appending; returns it and everything it holds.
 
@@ -277,6 +296,8 @@ def open_journal(folder: Path, genesis_hash: bytes) -> tuple[Journal, Entries]:
         with path.open("r+b") as file:
             file.truncate(offset)
             os.fsync(file.fileno())
+    if entries.segments and scan.position.sequence > committed.sequence:
+        rewrite_tail(find_segments(folder)[-1], entries.segments[-1], committed.sequence)
     return Journal(folder, scan.position, genesis_hash), entries
 
 
