@@ -28,7 +28,7 @@ from novate.protocol.frame import (
     FrameError,
     decode_frame,
 )
-from novate.protocol.keccak_kernel import Scratch, count_true_hashes
+from novate.execution.frame_hashes import Scratch, count_true_hashes
 
 Bytes = NDArray[np.uint8]
 Places = NDArray[np.int64]
