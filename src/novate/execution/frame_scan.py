@@ -16,6 +16,7 @@ from typing import NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from novate.execution.frame_hashes import Scratch, count_true_hashes
 from novate.kernel import JIT_ENABLED, kernel
 from novate.protocol.frame import (
     CHECKSUM,
@@ -28,7 +29,6 @@ from novate.protocol.frame import (
     FrameError,
     decode_frame,
 )
-from novate.execution.frame_hashes import Scratch, count_true_hashes
 
 Bytes = NDArray[np.uint8]
 Places = NDArray[np.int64]
