@@ -29,6 +29,7 @@ class SectorDisk(Disk):
             "lost name": 0,
             "lost slot": 0,
             "halt": 0,
+            "failed life": 0,
         }
 
     def do_open(self, path: Path, flags: int, mode: int = 0o777) -> int:

@@ -65,7 +65,7 @@ def live_and_die(folder: Path, patch: pytest.MonkeyPatch, seed: int) -> SectorDi
                     journal.flush()
             write_unsynced(journal, rng)
         except OSError:
-            pass  # The process ends; what it told of before must survive.
+            disk.faults["failed life"] += 1  # The process ends; what it told of before must survive.
         except JournalError as error:
             check_halt(folder, told, error)
             disk.faults["halt"] += 1
@@ -92,7 +92,7 @@ def check_halt(folder: Path, told: list[Entry], error: JournalError) -> None:
     for path in find_segments(folder):
         segment = read_segment(path, position.sequence + 1, position.hash, FRAME_COMMAND)
         found.append_segment(segment)
-        position = Position(position.sequence + segment.count, segment.last_hash)
+        position = Position(position.sequence + segment.frame_count, segment.last_hash)
     if told != found[: len(told)]:
         raise error
 

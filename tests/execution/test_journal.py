@@ -216,7 +216,7 @@ def scan_to_first_bad_frame(folder: Path, genesis: bytes, committed: Any, entrie
     for path in find_segments(folder):
         segment = read_segment(path, position.sequence + 1, position.hash, FRAME_COMMAND)
         entries.append_segment(segment)
-        position = Position(position.sequence + segment.count, segment.last_hash)
+        position = Position(position.sequence + segment.frame_count, segment.last_hash)
     return Scan(committed, None)
 
 

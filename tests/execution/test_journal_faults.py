@@ -209,6 +209,7 @@ def test_a_recovery_that_does_not_sync_is_caught(tmp_path: Path, monkeypatch: py
             journal_module.os.fdatasync = syncing
 
     monkeypatch.setattr(Journal, "open_segment", open_without_sync)
+    monkeypatch.setattr(journal_module, "rewrite_tail", lambda path, segment, committed: None)
     assert not all(is_survived(tmp_path / str(seed), monkeypatch, seed) for seed in range(60))
 
 

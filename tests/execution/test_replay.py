@@ -73,12 +73,12 @@ def test_most_commands_go_the_fast_way(journal: tuple[str, Path], monkeypatch: p
 
     monkeypatch.setattr(engine, "apply", watch)
     segment = read_segment(folder / "000000000001.log", 1, engine.genesis.hash, 1)
-    replayer.replay_segment(segment, 0, segment.count)
+    replayer.replay_segment(segment, 0, segment.frame_count)
     replayer.wait()
     replayer.close()
     addressed = range(CommandKind.AUTHORIZE_KEY, CommandKind.BLOCK_TRADE + 1)
     assert all(kind == CommandKind.DEPOSIT or kind in addressed for kind in singly)
-    assert len(list_commands(1, 10)) <= engine.sequence == segment.count
+    assert len(list_commands(1, 10)) <= engine.sequence == segment.frame_count
 
 
 def test_rows_are_those_of_the_engine(journal: tuple[str, Path]) -> None:
@@ -87,7 +87,7 @@ def test_rows_are_those_of_the_engine(journal: tuple[str, Path]) -> None:
     engine = Engine(make_genesis(profile))
     segment = read_segment(folder / "000000000001.log", 1, engine.genesis.hash, 1)
     desk, known, compared = make_desk(engine, 1 << 20), 0, 0
-    for place in range(segment.count):
+    for place in range(segment.frame_count):
         command = decode_payload(segment.get_entry(place).payload)
         known = learn_accounts(desk, engine, known)
         data = np.frombuffer(segment.data, np.uint8)
@@ -101,7 +101,7 @@ def test_rows_are_those_of_the_engine(journal: tuple[str, Path]) -> None:
             compared += 1
         else:
             engine.apply([command])
-    assert compared > segment.count * 3 // 4
+    assert compared > segment.frame_count * 3 // 4
 
 
 def watch_rows(engine: Engine, command: object, rows: list, items: list) -> None:

@@ -70,7 +70,7 @@ class Segment(NamedTuple):
     ends: Places
 
     @property
-    def count(self) -> int:
+    def frame_count(self) -> int:
         """The number of good frames."""
         return len(self.ends) - 1
 
@@ -94,17 +94,17 @@ class Entries(Sequence[Entry]):
     def __init__(self) -> None:
         self.segments: list[Segment] = []
         self.firsts: list[int] = []
-        self.count = 0
+        self.length = 0
 
     def append_segment(self, segment: Segment) -> None:
         """Add the commands that follow."""
-        if segment.count:
-            self.firsts.append(self.count)
+        if segment.frame_count:
+            self.firsts.append(self.length)
             self.segments.append(segment)
-            self.count += segment.count
+            self.length += segment.frame_count
 
     def __len__(self) -> int:
-        return self.count
+        return self.length
 
     @overload
     def __getitem__(self, place: int) -> Entry: ...
@@ -114,26 +114,26 @@ class Entries(Sequence[Entry]):
 
     def __getitem__(self, place: int | slice) -> Entry | list[Entry]:
         if isinstance(place, slice):
-            return [self[i] for i in range(*place.indices(self.count))]
-        at = place + self.count if place < 0 else place
-        if not 0 <= at < self.count:
-            raise IndexError(f"command {place} of {self.count}")
+            return [self[i] for i in range(*place.indices(self.length))]
+        at = place + self.length if place < 0 else place
+        if not 0 <= at < self.length:
+            raise IndexError(f"command {place} of {self.length}")
         number = bisect_right(self.firsts, at) - 1
         return self.segments[number].get_entry(at - self.firsts[number])
 
     def __iter__(self) -> Iterator[Entry]:
         for segment in self.segments:
-            for place in range(segment.count):
+            for place in range(segment.frame_count):
                 yield segment.get_entry(place)
 
 
 @kernel
 def read_word(data: Bytes, at: int, size: int) -> int:
     """Return an unsigned little-endian word; one of eight bytes wraps to the same bits."""
-    word = 0
+    word = np.int64(0)
     for i in range(size):
         word |= np.int64(data[at + i]) << (8 * i)
-    return word
+    return int(word)
 
 
 @kernel
@@ -244,7 +244,7 @@ def explain(segment: Segment) -> FrameError | None:
     start = int(segment.ends[-1])
     if start == len(segment.data):
         return None
-    expected = segment.first_sequence + segment.count
+    expected = segment.first_sequence + segment.frame_count
     try:
         frame = decode_frame(memoryview(segment.data), start, bytes(segment.data[start - HASH_BYTES : start]))
     except FrameError as error:

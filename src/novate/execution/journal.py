@@ -236,7 +236,7 @@ def scan_segments(folder: Path, genesis_hash: bytes, committed: Position, entrie
             raise JournalError(f"{path} should begin with sequence {position.sequence + 1}")
         segment = read_segment(path, position.sequence + 1, position.hash, FRAME_COMMAND)
         entries.append_segment(segment)
-        position = Position(position.sequence + segment.count, segment.last_hash)
+        position = Position(position.sequence + segment.frame_count, segment.last_hash)
         error = explain(segment)
         if error is not None:
             check_torn(path, segment, error, position, committed)
@@ -269,7 +269,7 @@ def rewrite_tail(path: Path, segment: Segment, committed: int) -> None:
     next sync does nothing for them. Writing the same bytes makes them dirty again.
     """
     first = max(0, committed + 1 - segment.first_sequence)
-    if path.name != name_segment(segment.first_sequence) or first >= segment.count:
+    if path.name != name_segment(segment.first_sequence) or first >= segment.frame_count:
         return
     start, end = int(segment.ends[first]), int(segment.ends[-1])
     descriptor = os.open(path, os.O_WRONLY)

@@ -140,19 +140,19 @@ def insert_accounts(desk: Desk, first: int, last: int) -> None:
 @kernel_inner
 def read_signed(data: Array, at: int) -> int:
     """Return a little-endian int64."""
-    word = 0
+    word = np.int64(0)
     for i in range(WORD_BYTES):
         word |= np.int64(data[at + i]) << (8 * i)
-    return word
+    return int(word)
 
 
 @kernel_inner
 def read_big(data: Array, at: int, size: int) -> int:
     """Return big-endian bytes as a word; eight of them wrap to int64."""
-    word = 0
+    word = np.int64(0)
     for i in range(size):
         word = word << 8 | np.int64(data[at + i])
-    return word
+    return int(word)
 
 
 @kernel_inner

@@ -44,7 +44,7 @@ class Replayer:
     def replay(self, entries: Entries, first: int, last: int) -> None:
         """Apply the commands of places [first, last)."""
         for start, segment in zip(entries.firsts, entries.segments, strict=True):
-            begin, end = max(first - start, 0), min(last - start, segment.count)
+            begin, end = max(first - start, 0), min(last - start, segment.frame_count)
             if begin < end:
                 self.replay_segment(segment, begin, end)
         self.wait()
