@@ -5,7 +5,7 @@ import pytest
 
 from novate.execution.commitment import compute_genesis_root
 from novate.execution.engine import Engine, split_events
-from novate.execution.journal import Entry
+from novate.execution.frame_scan import Entry
 from novate.execution.sealing import Sealer
 from novate.execution.views import compute_conservation_gap, compute_lots_gap
 from novate.protocol.command import encode_payload, make_command

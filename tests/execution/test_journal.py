@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from novate.execution import journal as journal_module
+from novate.execution.frame_scan import Entries, Entry, read_segment
 from novate.execution.journal import (
     COMMIT_NAME,
     COMMIT_SLOT_BYTES,
+    FRAME_COMMAND,
     FRAME_COMMIT,
-    Entry,
     JournalError,
     Position,
     Scan,
@@ -25,7 +26,7 @@ from novate.execution.journal import (
     read_journal,
     scan_segments,
 )
-from novate.protocol.frame import FrameError, encode_frame, iterate_frames, keccak256
+from novate.protocol.frame import encode_frame, iterate_frames, keccak256
 from tests.execution.disk import Disk
 
 GENESIS = keccak256(b"a venue")
@@ -64,7 +65,8 @@ def make_payloads(rng: random.Random, count: int) -> list[bytes]:
 
 def write_journal(folder: Path, groups: list[list[bytes]]) -> list[Entry]:
     """A journal of some groups, closed."""
-    journal, entries = open_journal(folder, GENESIS)
+    journal, found = open_journal(folder, GENESIS)
+    entries = list(found)
     for group in groups:
         entries.extend(journal.append(group))
     journal.close()
@@ -87,7 +89,7 @@ def test_what_was_appended_is_read_back(tmp_path: Path, disk: Disk, monkeypatch:
     assert len(find_segments(tmp_path)) > 1
     assert list(range(1, len(entries) + 1)) == [entry.sequence for entry in entries]
     journal, again = open_journal(tmp_path, GENESIS)
-    assert entries == again
+    assert entries == list(again)
     more = journal.append([b"one more"])
     journal.close()
     assert entries + more == list(read_journal(tmp_path, GENESIS))
@@ -98,7 +100,7 @@ def test_an_empty_journal_is_one(tmp_path: Path, disk: Disk) -> None:
     for _ in range(3):
         journal, entries = open_journal(tmp_path / "journal", GENESIS)
         journal.close()
-        assert [] == entries
+        assert [] == list(entries)
         assert [] == list(read_journal(tmp_path / "journal", GENESIS))
 
 
@@ -137,7 +139,7 @@ def test_every_cut_yields_a_prefix_or_an_error(folder: Path, disk: Disk, committ
             assert data[:cut] == path.read_bytes(), "what is refused is not changed"
             continue
         journal, found = open_journal(folder, GENESIS)
-        assert entries[:whole] == found
+        assert entries[:whole] == list(found)
         more = journal.append([b"after the cut"])
         journal.close()
         assert entries[:whole] + more == list(read_journal(folder, GENESIS))
@@ -208,16 +210,13 @@ def test_no_damage_at_rest_goes_unnoticed(
     assert 0 == count_unnoticed(folder, damages(folder, random.Random(11)), count, entries)
 
 
-def scan_to_first_bad_frame(folder: Path, genesis: bytes, committed: Any, entries: list[Entry]) -> Scan:
+def scan_to_first_bad_frame(folder: Path, genesis: bytes, committed: Any, entries: Entries) -> Scan:
     """A planted bug: recovery that believes a journal ends where it cannot be read."""
     position = Position(0, genesis)
     for path in find_segments(folder):
-        try:
-            for frame in iterate_frames(path.read_bytes(), position.hash):
-                position = Position(frame.sequence, frame.hash)
-                entries.append(Entry(frame.sequence, frame.payload, frame.hash))
-        except FrameError:
-            return Scan(committed, None)
+        segment = read_segment(path, position.sequence + 1, position.hash, FRAME_COMMAND)
+        entries.append_segment(segment)
+        position = Position(position.sequence + segment.frame_count, segment.last_hash)
     return Scan(committed, None)
 
 
@@ -260,7 +259,7 @@ def test_a_torn_tail_is_cut_and_rot_is_not(tmp_path: Path, disk: Disk) -> None:
     set_commit(tmp_path, entries[2])
     journal, found = open_journal(tmp_path, GENESIS)
     journal.close()
-    assert entries[:3] == found
+    assert entries[:3] == list(found)
     assert data[: ends[2]] == path.read_bytes()
     inner = bytearray(data)
     inner[ends[1] + 40] ^= 1
@@ -281,7 +280,7 @@ def test_a_rolled_back_or_exchanged_history_is_refused(tmp_path: Path, disk: Dis
     with pytest.raises(JournalError, match="not the one that was acknowledged"):
         open_journal(tmp_path / "one", GENESIS)
     set_commit(tmp_path / "one", entries[1])
-    found: list[Entry] = []
+    found = Entries()
     scan_segments(tmp_path / "one", GENESIS, read_commit(tmp_path / "one", GENESIS), found)
     assert [b"a", b"b", b"d", b"e"] == [entry.payload for entry in found]
 

@@ -9,7 +9,8 @@ import pytest
 
 from novate.execution.commitment import compute_genesis_root
 from novate.execution.engine import Engine, split_events
-from novate.execution.journal import Entry, JournalError, Position, find_segments, read_journal
+from novate.execution.frame_scan import Entry
+from novate.execution.journal import JournalError, Position, find_segments, read_journal
 from novate.execution.recovery import Recovered, recover
 from novate.execution.sealing import SealedBatch, Sealer
 from novate.execution.sequencer import Outcome

@@ -3,7 +3,7 @@
 import pytest
 
 from novate.execution.commitment import compute_genesis_root
-from novate.execution.journal import Entry
+from novate.execution.frame_scan import Entry
 from novate.execution.key_views import SubaccountView, find_owner, read_subaccounts
 from novate.execution.sealing import Sealer
 from novate.execution.views import compute_conservation_gap, read_account

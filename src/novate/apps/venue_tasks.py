@@ -5,7 +5,8 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from novate.execution.engine import Engine
-from novate.execution.journal import Entry, Position
+from novate.execution.frame_scan import Entry
+from novate.execution.journal import Position
 from novate.execution.recovery import Recovered
 from novate.execution.sealing import OpenBatch, SealedBatch
 from novate.execution.sequencer import Outcome, VenueBusy

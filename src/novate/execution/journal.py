@@ -19,7 +19,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from novate.protocol.frame import FrameError, decode_frame, encode_frame, find_frame_after, iterate_frames
+from novate.execution.frame_scan import Entries, Entry, Segment, explain, read_segment
+from novate.protocol.frame import HASH_BYTES, FrameError, decode_frame, encode_frame, find_frame_after
 
 FRAME_COMMAND = 1
 FRAME_COMMIT = 5
@@ -36,14 +37,6 @@ class Position(NamedTuple):
     """A place in the hash chain: the last sequence and the hash of its frame."""
 
     sequence: int
-    hash: bytes
-
-
-class Entry(NamedTuple):
-    """One journalled command: its sequence, payload and frame hash."""
-
-    sequence: int
-    payload: bytes
     hash: bytes
 
 
@@ -230,38 +223,24 @@ class Scan(NamedTuple):
     torn: tuple[Path, int] | None
 
 
-def scan_segments(folder: Path, genesis_hash: bytes, committed: Position, entries: list[Entry]) -> Scan:
+def scan_segments(folder: Path, genesis_hash: bytes, committed: Position, entries: Entries) -> Scan:
     """Read every segment, appending its entries, and decide what a bad frame means. [FRAME-4]
 
     Errors     JournalError for rot: a bad frame at or below the committed sequence, or one with valid frames
                behind it; for a gap between segments; for a journal that ends before the committed sequence.
     """
     position = Position(0, genesis_hash)
-    paths = find_segments(folder)
     torn: tuple[Path, int] | None = None
-    for path in paths:
-        data = path.read_bytes()
+    for path in find_segments(folder):
         if torn is not None or path.name != name_segment(position.sequence + 1):
             raise JournalError(f"{path} should begin with sequence {position.sequence + 1}")
-        offset = 0
-        try:
-            for frame in iterate_frames(data, position.hash):
-                if frame.kind != FRAME_COMMAND or frame.sequence != position.sequence + 1:
-                    raise FrameError(
-                        offset, f"expected command {position.sequence + 1}, found {frame.sequence}"
-                    )
-                position = Position(frame.sequence, frame.hash)
-                entries.append(Entry(frame.sequence, frame.payload, frame.hash))
-                offset = frame.end
-        except FrameError as error:
-            survivor = find_frame_after(data, offset)
-            if position.sequence < committed.sequence or survivor != -1:
-                behind = f"; a whole frame follows at byte {survivor}" if survivor != -1 else ""
-                raise JournalError(
-                    f"{path} is rotten at byte {offset}, in command {position.sequence + 1}, which was "
-                    f"acknowledged: {error.reason}{behind}. Restore the file from a copy; it will not be cut."
-                ) from error
-            torn = (path, offset)
+        segment = read_segment(path, position.sequence + 1, position.hash, FRAME_COMMAND)
+        entries.append_segment(segment)
+        position = Position(position.sequence + segment.frame_count, segment.last_hash)
+        error = explain(segment)
+        if error is not None:
+            check_torn(path, segment, error, position, committed)
+            torn = (path, error.offset)
     if position.sequence < committed.sequence:
         raise JournalError(
             f"{folder} ends at command {position.sequence}, but command {committed.sequence} was "
@@ -272,7 +251,37 @@ def scan_segments(folder: Path, genesis_hash: bytes, committed: Position, entrie
     return Scan(position, torn)
 
 
-def open_journal(folder: Path, genesis_hash: bytes) -> tuple[Journal, list[Entry]]:
+def check_torn(path: Path, segment: Segment, error: FrameError, end: Position, committed: Position) -> None:
+    """Raise JournalError unless what follows the good frames can be a tail that nobody was told of."""
+    survivor = find_frame_after(bytes(segment.data[HASH_BYTES:]), error.offset)
+    if end.sequence < committed.sequence or survivor != -1:
+        behind = f"; a whole frame follows at byte {survivor}" if survivor != -1 else ""
+        raise JournalError(
+            f"{path} is rotten at byte {error.offset}, in command {end.sequence + 1}, which was "
+            f"acknowledged: {error.reason}{behind}. Restore the file from a copy; it will not be cut."
+        ) from error
+
+
+def rewrite_tail(path: Path, segment: Segment, committed: int) -> None:
+    """Write again, and sync, the frames of the last segment that no commit record names.
+
+    A sync that failed leaves pages in memory that the system takes for written: recovery reads them, and the
+    next sync does nothing for them. Writing the same bytes makes them dirty again.
+    """
+    first = max(0, committed + 1 - segment.first_sequence)
+    if path.name != name_segment(segment.first_sequence) or first >= segment.frame_count:
+        return
+    start, end = int(segment.ends[first]), int(segment.ends[-1])
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        while start < end:
+            start += os.pwrite(descriptor, segment.data[start:end], start - HASH_BYTES)
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_journal(folder: Path, genesis_hash: bytes) -> tuple[Journal, Entries]:
     """Recover a journal and open it for appending; returns it and everything it holds.
 
     A torn tail, never acknowledged, is cut off. Anything else that is wrong raises JournalError and changes
@@ -280,13 +289,15 @@ def open_journal(folder: Path, genesis_hash: bytes) -> tuple[Journal, list[Entry
     """
     folder.mkdir(parents=True, exist_ok=True)
     committed = read_commit(folder, genesis_hash)
-    entries: list[Entry] = []
+    entries = Entries()
     scan = scan_segments(folder, genesis_hash, committed, entries)
     if scan.torn is not None:
         path, offset = scan.torn
         with path.open("r+b") as file:
             file.truncate(offset)
             os.fsync(file.fileno())
+    if entries.segments and scan.position.sequence > committed.sequence:
+        rewrite_tail(find_segments(folder)[-1], entries.segments[-1], committed.sequence)
     return Journal(folder, scan.position, genesis_hash), entries
 
 
@@ -295,7 +306,7 @@ def read_journal(folder: Path, genesis_hash: bytes) -> Iterator[Entry]:
     for problem in check_commit(folder, genesis_hash):
         raise JournalError(problem)
     committed = read_commit(folder, genesis_hash)
-    entries: list[Entry] = []
+    entries = Entries()
     scan = scan_segments(folder, genesis_hash, committed, entries)
     if scan.torn is not None:
         raise JournalError(f"{scan.torn[0]} has a torn tail at byte {scan.torn[1]}")

@@ -8,15 +8,19 @@ from typing import NamedTuple
 
 from novate.execution.commitment import compute_genesis_root
 from novate.execution.engine import Engine, split_events
-from novate.execution.journal import Entry, Journal, open_journal
+from novate.execution.frame_scan import Entries, Entry
+from novate.execution.journal import Journal, open_journal
+from novate.execution.replay import Replayer
 from novate.execution.sealing import SealedBatch, Sealer
 from novate.execution.sequencer import Outcome
 from novate.execution.snapshot import SnapshotError, SnapshotHead, find_snapshots, load_snapshot
+from novate.kernel import JIT_ENABLED
 from novate.protocol.command import decode_payload
 from novate.protocol.generated.codes import Code, CommandKind
 from novate.protocol.genesis import Genesis
 
 REPLAY_LENGTH = 512
+REPLAY_RUN = 1 << 18
 Progress = Callable[[int, int], None]
 
 
@@ -28,7 +32,7 @@ class Recovered(NamedTuple):
     engine: Engine
     journal: Journal
     sealer: Sealer
-    entries: list[Entry]
+    entries: Entries
     batches: list[SealedBatch]
     snapshot: SnapshotHead | None
     notes: list[str]
@@ -54,16 +58,20 @@ def recover(
     else:
         sealer = Sealer(engine, head.previous_root)
         sealer.commitment.compute(sealer.commitment.collect(everything=True))
-    batches: list[SealedBatch] = []
     first = engine.sequence
-    for start in range(first, len(entries), REPLAY_LENGTH):
-        replay_group(engine, sealer, entries[start : start + REPLAY_LENGTH], batches, listeners)
-        progress(min(start + REPLAY_LENGTH, len(entries)) - first, len(entries) - first)
+
+    def tell(done: int) -> None:
+        progress(done - first, len(entries) - first)
+
+    if JIT_ENABLED and not listeners:
+        batches = replay_runs(engine, sealer, entries, tell)
+    else:
+        batches = replay_groups(engine, sealer, entries, listeners, tell)
     return Recovered(engine, journal, sealer, entries, batches, head, notes)
 
 
 def load_newest(
-    genesis: Genesis, folder: Path | None, entries: list[Entry], notes: list[str]
+    genesis: Genesis, folder: Path | None, entries: Entries, notes: list[str]
 ) -> tuple[Engine, SnapshotHead | None]:
     """Return an engine filled from the newest snapshot that is whole and belongs to this journal, or an
     empty one.
@@ -80,6 +88,36 @@ def load_newest(
             return engine, head
         notes.append(f"{path} does not belong to this journal")
     return Engine(genesis), None
+
+
+def replay_runs(
+    engine: Engine, sealer: Sealer, entries: Entries, tell: Callable[[int], None]
+) -> list[SealedBatch]:
+    """Apply every command that the engine has not seen, as fast as it goes; return what was sealed."""
+    replayer = Replayer(engine, sealer)
+    try:
+        for start in range(engine.sequence, len(entries), REPLAY_RUN):
+            end = min(start + REPLAY_RUN, len(entries))
+            replayer.replay(entries, start, end)
+            tell(end)
+    finally:
+        replayer.close()
+    return replayer.batches
+
+
+def replay_groups(
+    engine: Engine,
+    sealer: Sealer,
+    entries: Entries,
+    listeners: tuple[Callable[[list[Outcome]], None], ...],
+    tell: Callable[[int], None],
+) -> list[SealedBatch]:
+    """Do the same for listeners, who want an object for each command, and where there is no compiler."""
+    batches: list[SealedBatch] = []
+    for start in range(engine.sequence, len(entries), REPLAY_LENGTH):
+        replay_group(engine, sealer, entries[start : start + REPLAY_LENGTH], batches, listeners)
+        tell(min(start + REPLAY_LENGTH, len(entries)))
+    return batches
 
 
 def replay_group(

@@ -7,11 +7,12 @@ again. Implements [SEAL-1], [HEADER-1] and [SUB-3].
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import sha3
 
 from novate.execution.commitment import Changes, StateCommitment
 from novate.execution.engine import Engine, Events
-from novate.execution.journal import Entry
+from novate.execution.frame_scan import Entry
 from novate.execution.key_views import find_owner
 from novate.execution.views import compute_conservation_gap, compute_lots_gap
 from novate.protocol.command import Command
@@ -58,10 +59,20 @@ class Sealer:
         Must be called before any later command is applied: the batch's changes are copied here.
         """
         self.data.update(entry.payload)
-        if command.kind == CommandKind.WITHDRAW and events["code"][0] == Code.OK:
-            paid = events[events["kind"] == EventKind.WITHDRAWN]
-            payee = self.engine.addresses[find_owner(self.engine, int(paid["account"][0]))]
-            self.withdrawals.append((payee, int(paid["amount_atoms"][0])))
+        if command.kind == CommandKind.WITHDRAW:
+            self.take_withdrawals(events)
+        return self.open_batch(entry, command, events)
+
+    def take_withdrawals(self, events: Events) -> None:
+        """Note what was paid out in the events of one or more commands."""
+        for place in np.flatnonzero(events["kind"] == EventKind.WITHDRAWN).tolist():
+            payee = self.engine.addresses[find_owner(self.engine, int(events["account"][place]))]
+            self.withdrawals.append((payee, int(events["amount_atoms"][place])))
+
+    def open_batch(self, entry: Entry, command: Command, events: Events) -> OpenBatch | None:
+        """Return the batch that a SEAL closes, whose payloads and withdrawals are all noted; None if the
+        command is another or was rejected.
+        """
         if command.kind != CommandKind.SEAL or events["code"][0] != Code.OK:
             return None
         # Checked where it is paid for once a batch, and before anything of the batch leaves the process.

@@ -16,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from novate.execution.engine import Engine, Events, split_events
-from novate.execution.journal import Entry, Journal
+from novate.execution.frame_scan import Entry
+from novate.execution.journal import Journal
 from novate.protocol.command import Command, encode_payload
 from novate.protocol.generated.codes import Code, CommandKind
 

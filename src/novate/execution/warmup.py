@@ -6,12 +6,18 @@ import itertools
 import time
 from collections.abc import Callable
 
+import numpy as np
+
 from novate.execution.commitment import StateCommitment
 from novate.execution.engine import Engine
+from novate.execution.frame_scan import find_ends
+from novate.execution.journal import FRAME_COMMAND
+from novate.execution.payload_rows import decode_run, make_desk
 from novate.execution.snapshot import rebuild_indexes
 from novate.execution.views import read_account, read_book, read_positions
-from novate.kernel import watch_compilations
-from novate.protocol.command import Command, make_command
+from novate.kernel import JIT_ENABLED, watch_compilations
+from novate.protocol.command import Command, encode_payload, make_command
+from novate.protocol.frame import HASH_BYTES, encode_frame
 from novate.protocol.generated.codes import CommandKind, InstrumentKind
 from novate.protocol.genesis import FEE_NAMES, PARAMETER_NAMES, encode_genesis, parse_genesis
 
@@ -97,3 +103,14 @@ def exercise() -> None:
     rebuild_indexes(engine.world)
     commitment = StateCommitment(engine)
     commitment.compute(commitment.collect(everything=True))
+    if JIT_ENABLED:
+        exercise_recovery(engine)
+
+
+def exercise_recovery(engine: Engine) -> None:
+    """Check and decode one frame of a journal."""
+    payload = encode_payload(make_command(CommandKind.TICK, START_NS))
+    data = bytearray(HASH_BYTES) + encode_frame(FRAME_COMMAND, 1, payload, bytes(HASH_BYTES))
+    ends = find_ends(data, 1, FRAME_COMMAND)
+    desk = make_desk(engine, len(data))
+    assert decode_run(engine.world, desk, np.frombuffer(data, np.uint8), ends, 0, 1) == 1

@@ -12,12 +12,14 @@ from novate.kernel.floats import (
     fma,
     shift_right,
 )
+from novate.kernel.lanes import LANES, permute_lanes
 from novate.kernel.machine import prefetch, read_cycles
 from novate.kernel.options import JIT_ENABLED, find_cache_directory, find_cache_root
 from novate.kernel.tables import pass_by_reference
 
 __all__ = [
     "JIT_ENABLED",
+    "LANES",
     "bits_to_float",
     "count_leading_zeros",
     "count_trailing_zeros",
@@ -33,6 +35,7 @@ __all__ = [
     "mul_high",
     "mul_shift_floor",
     "pass_by_reference",
+    "permute_lanes",
     "prefetch",
     "read_cycles",
     "shift_right",
