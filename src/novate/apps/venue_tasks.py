@@ -196,10 +196,10 @@ async def submit_own(venue: "Venue", command: object) -> Outcome | None:
         return None
 
 
-async def run_deposits(venue: "Venue") -> None:
+async def run_deposits(venue: "Venue", confirmations: int = CONFIRMATIONS) -> None:
     """Credit the vault's deposits in the order of their cursor."""
     cursor = int(venue.engine.world.house["deposit_cursor"][0])
-    watcher = DepositWatcher(venue.settlement, cursor, CONFIRMATIONS)
+    watcher = DepositWatcher(venue.settlement, cursor, confirmations)
     while True:
         for deposit in await asyncio.to_thread(lambda: list(watcher.poll())):
             command = make_command(
