@@ -20,7 +20,7 @@ from novate.settlement.chain_rpc import EmbeddedProvider
 from novate.settlement.client import Deposit, SettlementClient
 from novate.settlement.embedded_chain import EmbeddedChain
 from novate.settlement.evm import ExecutionRejected
-from simulation.genesis import CHAIN_ID, OPERATOR, START_S, deploy, get_address
+from simulation.genesis import CHAIN_ID, START_S, deploy, get_address
 
 DEPOSIT_GAS = 300_000
 DEPOSIT_SELECTOR = keccak256(b"depositFor(address,uint256)")[:4]
@@ -39,6 +39,7 @@ class Chain(JSONBaseProvider):
         self.depth_max = depth_max
         self.manifest, self.founding = deploy()
         self.sent: list[tuple[bytes, int]] = []
+        self.final_count = 0
         self.waiting: list[bytes] = []
         self.reachable = True
         self.reorganisation_count = 0
@@ -61,6 +62,7 @@ class Chain(JSONBaseProvider):
         self.moment_s = moment_s
         self.inner.send_raw_transaction(raw)
         self.sent.append((raw, moment_s))
+        self.settle()
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         """Answer as a node would, or not at all."""
@@ -70,7 +72,9 @@ class Chain(JSONBaseProvider):
         known = len(self.inner.blocks)
         response = self.provider.make_request(method, params)
         if len(self.inner.blocks) > known:
-            self.sent.append((self.inner.blocks[-1].transactions[0].raw, self.inner.blocks[-1].timestamp_s))
+            block = self.inner.blocks[-1]
+            self.sent.append((block.transactions[0].raw, block.timestamp_s))
+            self.settle()
         return response
 
     def measure(self) -> tuple[int, bytes, int]:
@@ -96,20 +100,19 @@ class Chain(JSONBaseProvider):
         )
         self.mine(bytes(signed.raw_transaction), int(self.clock_s()))
 
+    def settle(self) -> None:
+        """What has had enough blocks on it once is never forgotten."""
+        self.final_count = max(self.final_count, len(self.sent) - self.depth_max)
+
     def reorganise(self) -> int:
         """Forget the last blocks and go on from there; returns how many."""
-        depth = min(self.chance.randint(1, self.depth_max), len(self.sent))
+        depth = min(self.chance.randint(1, self.depth_max), len(self.sent) - self.final_count)
         if depth == 0:
             return 0
         dropped = [raw for raw, _ in self.sent[-depth:]]
         self.build(self.sent[:-depth])
         self.chance.shuffle(dropped)
-        # The operator's transactions are never lost for good: it could send them again.
-        self.waiting += [
-            raw
-            for raw in dropped
-            if decode_transaction(raw).sender == get_address(OPERATOR) or self.chance.random() < 0.7
-        ]
+        self.waiting += [raw for raw in dropped if self.chance.random() < 0.7]
         self.reorganisation_count += 1
         return depth
 

@@ -9,15 +9,16 @@ from typing import Any, NamedTuple
 from web3 import Web3
 
 from novate.apps import venue_tasks
-from novate.apps.claims import read_claimables
+from novate.apps.claims import Claimable, prove_withdrawals
 from novate.execution import journal
 from novate.execution.engine import Engine
 from novate.execution.views import read_account
 from novate.protocol.generated.codes import Code, CommandKind
 from novate.settlement.client import SettlementClient
+from novate.verification.published import BATCHES_FILE, HEAD_FILE, read_batches, read_frames, read_head
 from simulation.disk import mount
 from simulation.faults import End
-from simulation.genesis import TRADERS, USDC, WALLET_ATOMS, WALLETS, get_address
+from simulation.genesis import TRADERS, USDC, WALLET_ATOMS, WALLETS, get_address, make_genesis
 from simulation.loop import LoopStuck, SimulatedLoop
 from simulation.people import leave, run_operator, run_oracles, run_trader, send, sign
 from simulation.venue import SimulatedVenue
@@ -67,6 +68,8 @@ def run_seed(seed: int, echo: bool = False) -> tuple[Result, list[str]]:
     try:
         with use_small_figures(), mount(world.disk), warnings.catch_warnings():
             world.tell(f"seed {seed}: {describe_faults(world)}")
+            for trader in range(TRADERS):
+                world.deposit(trader, world.make_chance(f"wealth {trader}"))
             for end in world.ends:
                 lives += 1
                 live(world, lives, end)
@@ -136,7 +139,7 @@ def run_process(world: World, number: int, life: Any) -> str:
     loop.slow_disk = world.faults.slow_disk
     world.loop, world.alive = loop, True
     task = loop.create_task(life)
-    task.add_done_callback(lambda _: loop.stop())
+    task.add_done_callback(lambda _: loop.end("over"))
     try:
         loop.run_forever()
     except LoopStuck as error:
@@ -152,7 +155,7 @@ def run_process(world: World, number: int, life: Any) -> str:
 def explain(world: World, error: BaseException) -> None:
     """A life that ended by an error: of the disk or the chain while those may fail, or a bug."""
     if isinstance(error, OSError) and any(world.faults):
-        world.loop.end("failure")
+        world.loop.ended = "failure"
         world.tell(f"the process ends while it starts: {error!r}")
     else:
         world.fail(f"the process cannot start or go on: {error!r}")
@@ -164,6 +167,7 @@ def bury(world: World, how: str, chance: float) -> None:
     if how == "power" or world.disk.lost_pages:
         world.disk.cut_power()
     world.disk.lost_pages = False
+    world.chain.reachable = world.chain.reachable or chance < 0.8
     world.tell(f"the process is gone ({how}) after command {len(world.witness.hashes)}")
     world.elapsed_s += 0.1 + chance
     if world.faults.reorganisations and chance < 0.3:
@@ -193,9 +197,6 @@ async def live_until(world: World, number: int, end: End) -> None:
 async def run_weather(world: World, number: int) -> None:
     """What happens around a venue: deposits, reorganisations, outages, a clock that jumps."""
     chance = world.make_chance(f"weather {number}")
-    if number == 1:
-        for trader in range(TRADERS):
-            world.deposit(trader, chance)
     while True:
         await asyncio.sleep(chance.uniform(0.2, 0.6))
         watch(world)
@@ -294,12 +295,20 @@ def check_headers(world: World) -> None:
             world.fail(f"batch {number} on the chain is not the one that was made")
 
 
+def read_claimables(world: World) -> list[Claimable]:
+    """What the published files prove: every withdrawal of every batch."""
+    folder, origin = world.venue.published, make_genesis().hash
+    head = read_head((folder / HEAD_FILE).read_bytes(), origin)
+    frames, _ = read_frames(BATCHES_FILE, (folder / BATCHES_FILE).read_bytes(), origin, head.batches)
+    return prove_withdrawals(read_batches(frames))
+
+
 def claim_all(world: World) -> None:
     """Every wallet claims its withdrawals out of the vault, from the published files alone."""
     paid_in: dict[bytes, int] = {}
     for deposit in world.chain.list_deposits():
         paid_in[deposit.account] = paid_in.get(deposit.account, 0) + deposit.amount_atoms
-    for claimable in read_claimables(world.venue.published):
+    for claimable in read_claimables(world):
         world.venue.settlement.claim(*claimable)
     for wallet in WALLETS:
         address = get_address(wallet)
