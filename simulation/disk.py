@@ -1,9 +1,9 @@
 """A disk that fails, dies and loses what was never synced: it stands where production's modules have `os`.
 
-Files are real ones in a temporary folder; no real sync is ever made. For each file the disk keeps what a sync
-made durable, for each folder the names that its sync made durable. A power cut leaves of the rest what chance
-decides: a file's unsynced end is cut at any byte and may be filled with zeros, each unsynced sector of what is
-written in place is old or new, unsynced names are all there or all gone.
+Files are real ones in a temporary folder; no real sync is ever made. For each file the disk keeps what a
+sync made durable, for each folder the names that its sync made durable. A power cut leaves of the rest what
+chance decides: a file's unsynced end is cut at any byte and may be filled with zeros, each unsynced sector of
+what is written in place is old or new, unsynced names are all there or all gone.
 """
 
 import errno
@@ -36,6 +36,7 @@ class Disk:
         self.calls: Counter[str] = Counter()
         self.fail_at = 0
         self.fault = ""
+        self.call = ""
         self.lost_pages = False
         self.names: dict[int, Path] = {}
         self.streams: list[Any] = []
@@ -47,18 +48,18 @@ class Disk:
     def __getattr__(self, name: str) -> Any:
         return getattr(self, f"do_{name}") if name in WATCHED else getattr(os, name)
 
-    def arm(self, calls: int, fault: str) -> None:
-        """Let the call that comes after so many others fail: `kill`, `power`, `EIO`, `ENOSPC` or `short`."""
-        self.fail_at, self.fault = calls, fault
+    def arm(self, calls: int, fault: str, call: str) -> None:
+        """Let the last of so many calls fail: `kill`, `power`, `EIO`, `ENOSPC` or `short`."""
+        self.fail_at, self.fault, self.call = calls, fault, call
 
     def disarm(self) -> None:
         """Let nothing fail any more."""
-        self.fail_at, self.fault = 0, ""
+        self.fail_at = 0
 
     def note(self, name: str) -> bool:
         """Count a call; raise if it is the one that fails; true if it is to be a short write."""
         self.calls[name] += 1
-        if self.fail_at == 0 or name == "close":
+        if self.fail_at == 0 or name == "close" or self.call not in ("", name):
             return False
         self.fail_at -= 1
         if self.fail_at:
@@ -179,7 +180,9 @@ class Disk:
                 end = min(start + SECTOR_BYTES, len(durable), len(written))
                 data[start:end] = written[start:end]
         if len(written) > len(durable):
-            end = self.chance.choice((len(durable), len(written), self.chance.randint(len(durable), len(written))))
+            end = self.chance.choice(
+                (len(durable), len(written), self.chance.randint(len(durable), len(written)))
+            )
             data += written[len(durable) : end]
             data += bytes(self.chance.choice((0, len(written) - end)))
         elif self.chance.random() < 0.5:
@@ -216,9 +219,9 @@ def list_names(folder: Path) -> dict[str, int]:
 def mount(disk: Disk) -> Iterator[None]:
     """Put a disk where production has `os`."""
     for module in SEATS:
-        setattr(module, "os", disk)
+        module.os = disk
     try:
         yield
     finally:
         for module in SEATS:
-            setattr(module, "os", os)
+            module.os = os

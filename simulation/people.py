@@ -101,7 +101,11 @@ def report_surface(world: "World", number: int, seconds: int) -> Command:
     variance = 0.36 * left_s / YEAR_S
     svi = (0.6 * variance, 0.4 * variance / 0.3, -0.1, 0.0, 0.3)
     fields = {f"svi_{name}_x48": int(value * ONE) for name, value in zip(SVI_NAMES, svi, strict=True)}
-    fields |= {"underlying": 0, "expiry_ns": START_NS + seconds * NS_PER_S, "forward_atoms": world.price_atoms}
+    fields |= {
+        "underlying": 0,
+        "expiry_ns": START_NS + seconds * NS_PER_S,
+        "forward_atoms": world.price_atoms,
+    }
     fields["observed_ns"] = world.read_true_ns()
     return sign(world, CommandKind.SURFACE, get_address(ORACLES[number]), **fields)
 
@@ -176,7 +180,9 @@ def act(world: "World", number: int, address: bytes, chance: random.Random) -> C
     fields = {
         "instrument": instrument,
         "side": side,
-        "time_in_force": chance.choice((TimeInForce.GTC, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.POST_ONLY)),
+        "time_in_force": chance.choice(
+            (TimeInForce.GTC, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.POST_ONLY)
+        ),
         "lots": chance.randrange(1, LOTS_MAX),
         "price_ticks": max(1, ticks + chance.randint(-half, half)),
     }
@@ -200,5 +206,8 @@ async def leave(world: "World") -> None:
             away = Side.SELL if position.lots > 0 else Side.BUY
             offer = terms | {"side": Side(1 - away), "time_in_force": TimeInForce.GTC}
             close = terms | {"side": away, "time_in_force": TimeInForce.IOC, "flags": OrderFlag.REDUCE_ONLY}
-            orders = [sign(world, CommandKind.PLACE, maker, **offer), sign(world, CommandKind.PLACE, address, **close)]
+            orders = [
+                sign(world, CommandKind.PLACE, maker, **offer),
+                sign(world, CommandKind.PLACE, address, **close),
+            ]
             await send(world, [*orders, sign(world, CommandKind.CANCEL_ALL, maker, instrument=-1)])

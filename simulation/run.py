@@ -110,9 +110,10 @@ def make_result(world: World, lives: int) -> Result:
 
 def live(world: World, number: int, end: End) -> None:
     """One life of the venue's process, until it ends as planned or by itself."""
-    world.tell(f"life {number} begins; it ends by {end.fault} at {end.disk_calls or f'{end.seconds:.1f} s'}")
+    place = f"call {end.disk_calls} {end.call}".strip() if end.disk_calls else f"{end.seconds:.1f} s"
+    world.tell(f"life {number} begins; it ends by {end.fault} at {place}")
     if end.disk_calls:
-        world.disk.arm(end.disk_calls, end.fault)
+        world.disk.arm(end.disk_calls, end.fault, end.call)
     how = run_process(world, number, live_until(world, number, end))
     world.disk.disarm()
     bury(world, how, world.make_chance(f"after {number}").random())
@@ -232,7 +233,9 @@ async def live_well(world: World, number: int) -> None:
     engine = world.venue.engine
     for _ in range(12):
         await leave(world)
-        if not any(read_account(engine, account).liquidation_stage for account in range(len(engine.addresses))):
+        if not any(
+            read_account(engine, account).liquidation_stage for account in range(len(engine.addresses))
+        ):
             break
         await asyncio.sleep(1.0)
     await withdraw_all(world, engine)

@@ -1,4 +1,4 @@
-"""One life of a venue's process: production's recovery, sequencer, poster and tasks, without its web server."""
+"""One life of a venue's process: production's recovery, sequencer, poster and tasks, without a web server."""
 
 import asyncio
 import logging

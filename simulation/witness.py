@@ -182,4 +182,3 @@ def compute_root(engine: Engine) -> bytes:
     for table, old in zip(tables, dirty, strict=True):
         table["dirty"] = old
     return root
-

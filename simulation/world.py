@@ -15,7 +15,9 @@ from simulation.loop import SimulatedLoop
 from simulation.venue import SimulatedVenue
 from simulation.witness import Witness
 
-CONFIRMATIONS = 3
+# No reorganisation is deeper than this, and a deposit is credited when so many blocks stand on it.
+DEPTH_MAX = 3
+CREDIT_AFTER = DEPTH_MAX
 TRACE_LINES_MAX = 20_000
 FOLDERS = ("journal", "snapshots", "published")
 
@@ -36,7 +38,7 @@ class World:
         self.elapsed_s = 0.0
         self.skew_ns = 0
         self.alive = False
-        self.confirmations = CONFIRMATIONS
+        self.confirmations = CREDIT_AFTER
         self.faults = choose_faults(self.make_chance("faults"))
         self.ends = choose_ends(self.make_chance("ends"), self.faults)
         self.price_atoms = SPOT_ATOMS
@@ -44,7 +46,7 @@ class World:
         for name in FOLDERS:
             (self.folder / name).mkdir()
         self.disk = Disk(self.folder, self.make_chance("disk"))
-        self.chain = Chain(self.make_chance("chain"), self.read_chain_s, CONFIRMATIONS)
+        self.chain = Chain(self.make_chance("chain"), self.read_chain_s, DEPTH_MAX)
         self.witness = Witness(self.fail, self.read_now_s)
 
     def make_chance(self, name: str) -> random.Random:
