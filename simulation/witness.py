@@ -18,6 +18,7 @@ from novate.protocol.command import Command, encode_payload
 from novate.protocol.generated.codes import Code, CommandKind, LiquidationStage
 from novate.protocol.header import BatchHeader
 from novate.verification.replay import Replayer
+from novate.verification.risk import compute_initial
 from novate.verification.state import BrokenInvariant
 from simulation.book import Book
 from simulation.genesis import make_genesis
@@ -57,6 +58,8 @@ class Witness:
                 return
             self.hear(outcome)
         self.check_sums()
+        if len(self.hashes) % 8 == 0:
+            self.check_margins()
         if outcomes[-1].command.kind == CommandKind.TICK and outcomes[-1].code == Code.OK:
             self.check_breaches()
 
@@ -130,6 +133,17 @@ class Witness:
             if self.in_breach[account] > TICKS_IN_BREACH_MAX:
                 self.fail(f"account {account} has been in breach for {self.in_breach[account]} TICKs")
 
+    def check_margins(self) -> None:
+        """What every account must hold is what the replay says, quotes and open orders included."""
+        assert self.engine is not None
+        state = self.replayer.state
+        for number in range(len(self.engine.addresses)):
+            account = state.accounts[number]
+            expected = sum(compute_initial(state, account, u) for u in range(len(state.markets)))
+            found = read_account(self.engine, number).initial_margin_atoms
+            if found != expected:
+                self.fail(f"account {number} must hold {found} atoms, by the replay {expected}")
+
     def check_ticking(self) -> None:
         """A price that was accepted reaches the marks: a TICK comes soon."""
         assert self.engine is not None
@@ -155,6 +169,7 @@ class Witness:
         for batch in recovered.batches:
             self.check_header(batch.header)
         self.check_sums()
+        self.check_margins()
         if compute_root(recovered.engine) != self.replayer.state_root():
             self.fail(f"the engine recovered at {len(recovered.entries)} has another root than the replay")
 

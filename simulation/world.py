@@ -75,6 +75,7 @@ class World:
 
     def tell(self, text: str) -> None:
         """Add a line to the trace; the trace of a seed is always the same."""
+        text = text.replace(str(self.folder), "")
         line = f"{self.read_now_s():9.4f}  {text}"
         self.trace_hash.update(line.encode() + b"\n")
         if len(self.trace) < TRACE_LINES_MAX:
@@ -85,7 +86,7 @@ class World:
     def fail(self, text: str) -> None:
         """A promise is broken: note the first one, and end."""
         if not self.violation:
-            self.violation = text
+            self.violation = text.replace(str(self.folder), "")
             self.tell(f"VIOLATION: {text}")
         if self.alive:
             self.loop.end("violation")
