@@ -3,9 +3,8 @@
 import argparse
 import sys
 import time
-from pathlib import Path
 
-from simulation.ledger import LEDGER, append_campaign
+from simulation.ledger import LEDGER, append_campaign, read_revision
 from simulation.run import run_seed
 
 
@@ -17,16 +16,16 @@ def main() -> int:
     parser.add_argument("--twice", action="store_true", help="live each seed twice and compare the traces")
     parser.add_argument("--ledger", action="store_true", help=f"append the outcome to {LEDGER.name}")
     chosen = parser.parse_args()
-    results, begun = [], time.process_time()
+    results, begun, revision = [], time.process_time(), read_revision()
     for seed in range(chosen.seed, chosen.seed + chosen.count):
         result, _ = run_seed(seed, echo=chosen.count == 1)
         if chosen.twice and run_seed(seed)[0] != result:
             result = result._replace(violation="the same seed was lived in two ways")
         results.append(result)
         if result.violation:
-            print(f"seed {seed}: {result.violation}\n  python -m simulation --seed {seed}")
+            print(f"seed {seed}: {result.violation}\n  python -m simulation --seed {seed}", flush=True)
     if chosen.ledger:
-        append_campaign(Path(LEDGER), results)
+        append_campaign(LEDGER, results, revision)
     broken = sum(bool(result.violation) for result in results)
     seconds = time.process_time() - begun
     commands = sum(result.commands for result in results)

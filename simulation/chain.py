@@ -95,7 +95,7 @@ class Chain(JSONBaseProvider):
                 "value": 0,
                 "gas": DEPOSIT_GAS,
                 "to": self.manifest.vault,
-                "data": "0x" + (DEPOSIT_SELECTOR + terms).hex(),
+                "data": DEPOSIT_SELECTOR + terms,
             }
         )
         self.mine(bytes(signed.raw_transaction), int(self.clock_s()))

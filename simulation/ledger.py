@@ -43,7 +43,7 @@ def read_revision() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def append_campaign(path: Path, results: Sequence[Result]) -> None:
+def append_campaign(path: Path, results: Sequence[Result], revision: str) -> None:
     """Append one line."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(describe_campaign(results, read_revision())) + "\n")
+        file.write(json.dumps(describe_campaign(results, revision)) + "\n")

@@ -39,7 +39,7 @@ def sign(world: "World", kind: CommandKind, signer: bytes, **fields: int) -> Com
     if "nonce" in COMMAND_FIELDS[kind]:
         world.nonce += 1
         fields |= {"nonce": world.nonce, "expires_ns": world.read_clock_ns() + 60 * NS_PER_S}
-    return make_command(kind, 0, signer, **fields)
+    return make_command(kind, 0, signer, b"", **fields)
 
 
 async def send(world: "World", commands: list[Command]) -> list[Outcome]:

@@ -17,7 +17,7 @@ from novate.protocol.generated.codes import Code, CommandKind
 from novate.settlement.client import SettlementClient
 from novate.verification.published import BATCHES_FILE, HEAD_FILE, read_batches, read_frames, read_head
 from simulation.disk import mount
-from simulation.faults import End
+from simulation.faults import End, Faults
 from simulation.genesis import TRADERS, USDC, WALLET_ATOMS, WALLETS, get_address, make_genesis
 from simulation.loop import LoopStuck, SimulatedLoop
 from simulation.people import leave, run_operator, run_oracles, run_trader, send, sign
@@ -28,6 +28,7 @@ from simulation.world import World
 SMALL = ((journal, "SEGMENT_BYTES_MAX", 1 << 14), (venue_tasks, "SNAPSHOT_COMMANDS", 40))
 REST_S = 4.0
 RESTART_TRIES = 4
+WITHDRAWAL_TRIES = 4
 PATIENCE_S = 40.0
 
 
@@ -121,7 +122,7 @@ def live(world: World, number: int, end: End) -> None:
 
 def live_last(world: World, number: int) -> None:
     """The last life: nothing fails any more, and everybody leaves."""
-    world.faults = world.faults._make([False] * len(world.faults))
+    world.faults = Faults(*(False for _ in world.faults))
     world.chain.reachable = True
     world.chain.mine_waiting(everything=True)
     for attempt in range(RESTART_TRIES):
@@ -145,8 +146,9 @@ def run_process(world: World, number: int, life: Any) -> str:
         loop.run_forever()
     except LoopStuck as error:
         world.fail(str(error))
-    if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-        explain(world, error)
+    failure = task.exception() if task.done() and not task.cancelled() else None
+    if failure is not None:
+        explain(world, failure)
     how = loop.ended or "over"
     world.elapsed_s, world.alive = loop.time(), False
     loop.bury()
@@ -268,12 +270,16 @@ async def keep_mining(world: World) -> None:
 async def withdraw_all(world: World, engine: Engine) -> None:
     """Every account asks for all that it may have, and gets it."""
     for account, address in enumerate(engine.addresses):
-        amount = read_account(engine, account).withdrawable_atoms
-        if amount <= 0:
-            continue
-        (outcome,) = await send(world, [sign(world, CommandKind.WITHDRAW, address, amount_atoms=amount)])
-        world.tell(f"account {account} withdraws {amount / USDC:.6f} USDC: {outcome.code.name}")
-        if outcome.code != Code.OK:
+        # A TICK between the question and the command may move the margin of what the maker still holds.
+        for _ in range(WITHDRAWAL_TRIES):
+            amount = read_account(engine, account).withdrawable_atoms
+            if amount <= 0:
+                break
+            (outcome,) = await send(world, [sign(world, CommandKind.WITHDRAW, address, amount_atoms=amount)])
+            world.tell(f"account {account} withdraws {amount / USDC:.6f} USDC: {outcome.code.name}")
+            if outcome.code == Code.OK:
+                break
+        else:
             world.fail(f"account {account} could not withdraw {amount} atoms: {outcome.code.name}")
 
 
