@@ -35,9 +35,8 @@ ATTACKER, TWIN = "attacker", "twin"
 HOSTILE = (ATTACKER, TWIN)
 RICH_ATOMS = 10**7 * USDC
 FUND_ATOMS = 20_000 * USDC
-# What the honest backstop wants of a portfolio's requirement. It must not exceed what opening that portfolio
-# and its hedge costs in fees, or a bankrupt account's own twin gains by asking a little less.
-BACKSTOP_DEMAND_E6 = 3_000
+# What the honest backstop wants of a portfolio's requirement.
+BACKSTOP_DEMAND_E6 = 20_000
 MAKER_LEVELS = 2
 LINEAR = (InstrumentKind.PERPETUAL, InstrumentKind.FUTURE)
 # One lot of an option on a flat surface: ten per cent of total volatility, whatever the time.

@@ -1,5 +1,5 @@
-"""The twenty strategies, and how the defence of each is removed: by a parameter of the genesis file, or by a
-change of the engine's source, which then runs as plain Python in a process of its own.
+"""The twenty-one strategies, and how the defence of each is removed: by a parameter of the genesis file or by
+a change of the engine's source, which then runs as plain Python in a process of its own.
 
 `python -m tests.adversaries.defences STRATEGY SEED ...` prints the score of each seed.
 """
@@ -118,6 +118,11 @@ REMOVALS: dict[type[Strategy], Removal] = {
         ("execution/auction",
          'bonus = mul_ratio_ceil_e6(requirement, w.accounts[backstop]["demand_e6"])',
          "bonus = mul_ratio_ceil_e6(requirement, rate_e6)")),
+    waterfall.LoneBackstop: mutate(
+        "the fund pays what the account cannot of a bonus",
+        ("execution/auction",
+         "bonus <= max(0, equity)",
+         'bonus <= equity + w.house[0]["insurance_atoms"]')),
     prices.ExpiryPush: mutate(
         "a series settles at the last index",
         ("execution/ticking", 'if series["twap_ms"] > 0:', "if False:")),

@@ -4,7 +4,7 @@ Each has a `bound` in atoms. docs/guides/adversaries.md says what a venue can do
 """
 
 from novate.protocol.generated.codes import CommandKind, Side
-from tests.adversaries.arena import ATTACKER, BACKSTOP, HOLDER, PERPETUAL, TWIN
+from tests.adversaries.arena import ATTACKER, BACKSTOP, HOLDER, PERPETUAL
 from tests.adversaries.market import BAND_E6, PARAMETERS, SLICE_ATOMS, USDC
 from tests.adversaries.strategy import Strategy
 
@@ -38,8 +38,9 @@ class SweepAhead(Strategy):
         arena.calm(6)
 
 
-class LoneBackstop(Strategy):
-    """Be the only backstop of one's own bankrupt twin, and wait until half the requirement is on offer.
+class DearRescue(Strategy):
+    """Be the only backstop when a holder is liquidated in an empty book, and wait until half the requirement
+    is on offer: the holder pays it out of what is left.
 
     An honest backstop that wants less, and can bear the portfolio, ends it.
     """
@@ -48,17 +49,17 @@ class LoneBackstop(Strategy):
     bound = 0
 
     def play(self) -> None:
-        """As DearBackstop, but the honest backstop has withdrawn its offer."""
-        arena, lots = self.arena, self.chance.randrange(60, 120)
+        """The honest backstop has withdrawn its offer, and the maker goes home."""
+        arena, lots = self.arena, self.chance.randrange(30, 60)
         arena.must(BACKSTOP, CommandKind.BACKSTOP, demand_e6=-1)
-        arena.leave()
-        value = lots * arena.get_fair(PERPETUAL)
-        arena.deposit(ATTACKER, value * MARGIN_E6 // E6)
-        arena.deposit(TWIN, 10 * value)
-        arena.cross(ATTACKER, TWIN, PERPETUAL, lots, arena.get_ticks())
+        arena.lever(HOLDER, lots, MARGIN_E6)
+        arena.deposit(ATTACKER, E6 * USDC)
         rate_e6 = PARAMETERS["auction_step_e6"] * PARAMETERS["auction_tick_count"]
-        arena.must(TWIN, CommandKind.BACKSTOP, demand_e6=rate_e6)
-        self.bound = value * MAINTENANCE_E6 // E6 * rate_e6 // E6
-        left = self.chance.randrange(5, 15)
-        arena.step(arena.price_atoms * (10_000 - 1_847 + left) // 10_000)
+        arena.must(ATTACKER, CommandKind.BACKSTOP, demand_e6=rate_e6)
+        arena.announce(arena.price_atoms * self.chance.randrange(920, 940) // 1000)
+        arena.leave()
+        arena.tick()
+        # A lot's mark and its loss in a scenario are whole atoms, rounded up.
+        required = lots * (arena.get_fair(PERPETUAL) * MAINTENANCE_E6 // E6 + 2)
+        self.bound = required * rate_e6 // E6 + 1
         arena.calm(18)

@@ -3,8 +3,8 @@ oneself at the cost of the insurance fund.
 """
 
 from novate.protocol.generated.codes import CommandKind, EventKind, Side, TimeInForce
-from tests.adversaries.arena import ATTACKER, BACKSTOP_DEMAND_E6, HOLDER, PERPETUAL, TWIN
-from tests.adversaries.market import USDC
+from tests.adversaries.arena import ATTACKER, BACKSTOP, HOLDER, PERPETUAL, TWIN
+from tests.adversaries.market import PARAMETERS, USDC
 from tests.adversaries.strategy import Strategy
 
 IOC = TimeInForce.IOC
@@ -131,21 +131,44 @@ class PennilessBackstop(Strategy):
         arena.calm(12)
 
 
-class DearBackstop(Strategy):
-    """Be the backstop of one's own bankrupt twin: the bonus comes out of the insurance fund."""
+class Bankruptcy(Strategy):
+    """Be the backstop of one's own twin that has almost nothing left; what the twin cannot pay of the bonus
+    must not come out of the insurance fund.
+    """
 
-    law = "[LIQ-4]"
+    law = "[LIQ-4] [LIQ-5]"
+
+    def choose_demand(self) -> int:
+        """What the solvent account asks, in millionths of the requirement."""
+        raise AssertionError("each strategy asks something else")
 
     def play(self) -> None:
-        """Long and short cancel out; a jump leaves the long account almost nothing; the short takes it."""
+        """Long and short cancel out; a jump leaves the long account almost nothing, which is auctioned."""
         arena, lots = self.arena, self.chance.randrange(60, 120)
         arena.leave()
         value = lots * arena.get_fair(PERPETUAL)
         arena.deposit(ATTACKER, value * MARGIN_E6 // 10**6)
         arena.deposit(TWIN, 10 * value)
         arena.cross(ATTACKER, TWIN, PERPETUAL, lots, arena.get_ticks())
-        demand = self.chance.choice((0, BACKSTOP_DEMAND_E6 // 2, BACKSTOP_DEMAND_E6 - 1))
-        arena.must(TWIN, CommandKind.BACKSTOP, demand_e6=demand)
+        arena.must(TWIN, CommandKind.BACKSTOP, demand_e6=self.choose_demand())
         left = self.chance.randrange(5, 15)
         arena.step(arena.price_atoms * (10_000 - 1_847 + left) // 10_000)
-        arena.calm(12)
+        arena.calm(18)
+
+
+class DearBackstop(Bankruptcy):
+    """Ask so little that what is left can pay it, while far more is on offer."""
+
+    def choose_demand(self) -> int:
+        """A fifth of a per cent at most."""
+        return self.chance.choice((0, 1_000, 2_000))
+
+
+class LoneBackstop(Bankruptcy):
+    """The honest backstop is gone: ask all that an auction ever offers, up to half of the requirement."""
+
+    def choose_demand(self) -> int:
+        """What is on offer at one of the auction's TICKs."""
+        self.arena.must(BACKSTOP, CommandKind.BACKSTOP, demand_e6=-1)
+        count = self.chance.randint(1, PARAMETERS["auction_tick_count"])
+        return count * PARAMETERS["auction_step_e6"]

@@ -104,24 +104,46 @@ def test_a_backstop_that_holds_what_is_stale_is_passed() -> None:
 # The fund, deleveraging and shared losses [LIQ-6] [LIQ-7]
 
 
-def test_the_fund_pays_bonus_and_debt() -> None:
-    """At 64 the debtor owes 10. Of a fund of 12, 2 are left for a bonus: 2.2645 % of 88.32 is 2.0000064, too
-    much; 2.2644 % is 1.99991808, and 0.000081 remain.
+def test_the_fund_pays_debts_and_no_bonus() -> None:
+    """[LIQ-4] [LIQ-7]: at 64 the debtor owes 10. Of a fund of 12 nothing is for a bonus: a millionth of 88.32
+    is not met; who asks nothing takes the portfolio, and 2 remain.
     """
     court = indebted()
     court.mark(64)
     assert ["LIQUIDATION_STARTED", "SLICE", "AUCTION_STARTED"] == court.told()
     court.must("stranger", "insure amount_atoms=12*usdc")
-    court.must("taker", "backstop demand_e6=22_645")
+    court.must("taker", "backstop demand_e6=1")
     court.tick()
     assert [] == court.told()
-    court.must("taker", "backstop demand_e6=22_644")
+    court.must("maker", "backstop demand_e6=0")
     court.tick()
     assert ["ASSIGNED", "AUCTION_TAKEN", "INSURED", "LIQUIDATION_ENDED"] == court.told()
-    paid = [(1_999_919, 1_999_919)]
-    assert paid == court.found("AUCTION_TAKEN", "amount_atoms", "maker_amount_atoms")
+    taken = ("maker_account", "amount_atoms", "maker_amount_atoms")
+    assert [(MAKER, 0, 0)] == court.found("AUCTION_TAKEN", *taken)
     assert [(DEBTOR, 10 * USDC)] == court.found("INSURED", "account", "amount_atoms")
-    assert (0, 81) == (court.cash(DEBTOR), court.fund())
+    assert (0, 2 * USDC) == (court.cash(DEBTOR), court.fund())
+
+
+@pytest.mark.parametrize("missing_atoms", [0, 1])
+def test_the_account_must_have_the_bonus(missing_atoms: int) -> None:
+    """[LIQ-4] [LIQ-5]: at 65 nothing is left; 5 % of 89.7 are deposited, 4.485, or an atom less. Who asks
+    a little less than 5 % is given it all the same.
+    """
+    court = indebted()
+    court.mark(65)
+    court.must("stranger", "insure amount_atoms=100*usdc")
+    court.must("debtor", f"deposit amount_atoms={4_485_000 - missing_atoms}")
+    court.must("taker", "backstop demand_e6=50_000")
+    court.tick()
+    assert [(4_485_000, 0)] * (1 - missing_atoms) == court.found(
+        "AUCTION_TAKEN", "amount_atoms", "maker_amount_atoms"
+    )
+    if missing_atoms:
+        assert ([], (AUCTION, 1)) == (court.told(), court.stage())
+        court.must("taker", "backstop demand_e6=49_999")
+        court.tick()
+        assert [(4_484_911,)] == court.found("AUCTION_TAKEN", "amount_atoms")
+    assert (missing_atoms * 88, 100 * USDC) == (court.cash(DEBTOR), court.fund())
 
 
 def test_a_loss_that_no_fund_covers_is_shared_by_who_was_closed() -> None:

@@ -196,8 +196,7 @@ def _auction(model: Model, number: int, account: Account, equity: int, maintenan
     """[LIQ-4]: who asks least is asked first."""
     account.liquidation_count += 1
     offered = min(account.liquidation_count * model.parameters["auction_step_e6"], E6)
-    means = equity + model.house.insurance_atoms
-    if means < 0:
+    if equity + model.house.insurance_atoms < 0:
         _deleverage(model, number, account)
         return
     ready = [
@@ -207,8 +206,8 @@ def _auction(model: Model, number: int, account: Account, equity: int, maintenan
     ]
     for demand, taker in sorted(ready):
         asked = mul_ratio_ceil_e6(maintenance, demand)
-        if asked <= means and _can_bear(model, model.accounts[taker], account, asked):
-            _assign(model, number, taker, asked, equity)
+        if asked <= max(0, equity) and _can_bear(model, model.accounts[taker], account, asked):
+            _assign(model, number, taker, asked)
             return
     if account.liquidation_count == model.parameters["auction_tick_count"]:
         _deleverage(model, number, account)
@@ -229,24 +228,16 @@ def _can_bear(model: Model, taker: Account, account: Account, bonus: int) -> boo
     return margin.standing(model, taker)[0] + bonus >= margin.merged_requirement(model, taker, account)
 
 
-def _assign(model: Model, number: int, taker: int, bonus: int, equity: int) -> None:
-    """[LIQ-5]: all positions pass at the mark; the account and then the fund pay the bonus."""
+def _assign(model: Model, number: int, taker: int, bonus: int) -> None:
+    """[LIQ-5]: all positions pass at the mark, and the account pays the bonus."""
     account, other = model.accounts[number], model.accounts[taker]
     for i, position in sorted(account.positions.items()):
         lots = position.lots
         _pass_lots(model, account, other, i, lots)
         _say_passed(model, "ASSIGNED", number, taker, i, lots)
-    paid = min(bonus, max(0, equity))
-    account.cash_atoms -= paid
-    model.house.insurance_atoms -= bonus - paid
+    account.cash_atoms -= bonus
     other.cash_atoms += bonus
-    model.emit(
-        "AUCTION_TAKEN",
-        account=number,
-        maker_account=taker,
-        amount_atoms=bonus,
-        maker_amount_atoms=bonus - paid,
-    )
+    model.emit("AUCTION_TAKEN", account=number, maker_account=taker, amount_atoms=bonus)
     _settle(model, number, [])
     _end(model, number)
 

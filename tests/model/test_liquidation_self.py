@@ -176,21 +176,35 @@ def test_a_backstop_must_be_able_to_bear_the_portfolio(missing: int) -> None:
         assert margin.surplus(court.model, court.model.accounts[RIVAL_NUMBER]) == 0
 
 
-def test_the_fund_pays_bonus_and_debt_as_far_as_it_goes() -> None:
-    """At 64 the debtor owes 10. A fund of 12 has 2 for a bonus: 3 % of 88.32 is too much, 2 % is not."""
+def test_the_fund_pays_debts_and_no_bonus() -> None:
+    """At 64 the debtor owes 10. A fund of 12 pays that and no bonus: only who asks nothing takes it."""
     court = indebted()
     events = court.mark(64)
     assert ["LIQUIDATION_STARTED", "SLICE", "AUCTION_STARTED"] == told(events)
     assert [(64 * TICKS_PER_USDC,)] == found(events, "SLICE", "price_ticks")
     court.sign("INSURE", TAKER, amount_atoms=12 * USDC)
-    court.sign("BACKSTOP", TAKER, demand_e6=30_000)
+    court.sign("BACKSTOP", TAKER, demand_e6=1)
     assert [] == told(court.tick())
-    court.sign("BACKSTOP", TAKER, demand_e6=20_000)
+    court.sign("BACKSTOP", TAKER, demand_e6=0)
     events = court.tick()
     assert ["ASSIGNED", "AUCTION_TAKEN", "INSURED", "LIQUIDATION_ENDED"] == told(events)
-    assert [(1_766_400, 1_766_400)] == found(events, "AUCTION_TAKEN", "amount_atoms", "maker_amount_atoms")
+    assert [(0, 0)] == found(events, "AUCTION_TAKEN", "amount_atoms", "maker_amount_atoms")
     assert [(DEBTOR_NUMBER, 10 * USDC)] == found(events, "INSURED", "account", "amount_atoms")
-    assert (0, 233_600) == (court.debtor().cash_atoms, court.model.house.insurance_atoms)
+    assert (0, 2 * USDC) == (court.debtor().cash_atoms, court.model.house.insurance_atoms)
+
+
+@pytest.mark.parametrize("missing", [1, 0])
+def test_the_account_must_have_the_bonus(missing: int) -> None:
+    """At 65 nothing is left; 5 % of 89.7 are deposited, 4.485, or an atom less, which no fund adds."""
+    court = indebted()
+    court.mark(65)
+    court.sign("INSURE", TAKER, amount_atoms=100 * USDC)
+    court.fund(DEBTOR, 4_485_000 - missing)
+    court.sign("BACKSTOP", TAKER, demand_e6=50_000)
+    events = court.tick()
+    bonus = found(events, "AUCTION_TAKEN", "amount_atoms", "maker_amount_atoms")
+    assert [(4_485_000, 0)] * (1 - missing) == bonus
+    assert 100 * USDC == court.model.house.insurance_atoms
 
 
 def test_who_gains_most_is_deleveraged_first_and_shares_what_no_fund_covers() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.model.mutant import run_mutant
 from tests.model.planted_bugs import ORDER_BUGS, Planted
+from tests.model.planted_desk_bugs import DESK_BUGS
 from tests.model.planted_liquidation_bugs import LIQUIDATION_BUGS
 from tests.model.planted_risk_bugs import RISK_BUGS
 
@@ -23,7 +24,7 @@ def test_the_unmutated_engine_agrees_without_numba(profile: str, tmp_path: Path)
 
 @pytest.mark.parametrize(
     "planted",
-    ORDER_BUGS + RISK_BUGS + LIQUIDATION_BUGS,
+    ORDER_BUGS + RISK_BUGS + LIQUIDATION_BUGS + DESK_BUGS,
     ids=lambda planted: planted.name.replace(" ", "_"),
 )
 def test_the_comparison_catches(planted: Planted, tmp_path: Path) -> None:

@@ -130,42 +130,59 @@ def test_a_backstop_may_close_what_it_holds(desk: FallingDesk) -> None:
     desk.check()
 
 
-def test_the_fund_pays_what_the_account_cannot(desk: FallingDesk) -> None:
-    """[LIQ-4] [LIQ-5] [LIQ-7]: of a bankrupt account the fund pays bonus and debt."""
+def test_the_fund_pays_debts_and_no_bonus(desk: FallingDesk) -> None:
+    """[LIQ-4] [LIQ-5] [LIQ-7]: a bankrupt account is taken by who demands nothing, and the fund pays."""
     desk.insure(HELPER, 50 * USDC)
-    desk.back(WITNESS, 50_000)
+    desk.back(WITNESS, 1)
     desk.tick(62_700)
     assert AUCTION == desk.account(DEBTOR).stage
     desk.tick()
-    bonus = NEED_62 * 5 // 100
-    taken = Step(EventKind.AUCTION_TAKEN, DEBTOR, WITNESS, amount_atoms=bonus, maker_amount_atoms=bonus)
+    assert ([], 1) == (desk.state.steps, desk.account(DEBTOR).stage_ticks)
+    desk.back(WITNESS, 0)
+    desk.tick()
+    taken = Step(EventKind.AUCTION_TAKEN, DEBTOR, WITNESS)
     assert [taken, insured(DEBT_62), ended(0)] == desk.state.steps[1:]
-    assert FUND + 50 * USDC - bonus - DEBT_62 == desk.state.insurance_atoms
+    assert FUND + 50 * USDC - DEBT_62 == desk.state.insurance_atoms
     assert 0 == desk.cash(DEBTOR)
     desk.check()
 
 
-def test_account_and_fund_share_a_bonus(desk: FallingDesk) -> None:
-    """[LIQ-4] [LIQ-5]: equity of one USDC goes first; who demands more than both have is not asked."""
-    desk.deposit(DEBTOR, DEBT_62 + USDC)
-    desk.insure(HELPER, 2 * USDC)
-    # Both have 3.096 USDC; 1.1928 % of 259.578 is 3.096247 of it, and 1.1927 % is 3.095987, rounded up.
-    assert (259_578_000, 3_096_000) == (NEED_62, 3 * USDC + FUND)
-    desk.back(WITNESS, 11_928)
+def test_the_account_must_have_the_bonus(desk: FallingDesk) -> None:
+    """[LIQ-4] [LIQ-5]: 5 % of 259.578 is 12.9789; an atom less is left, which no fund adds; who demands a
+    millionth less leaves 259 atoms.
+    """
+    bonus = 12_978_900
+    assert NEED_62 * 5 == bonus * 100
+    desk.deposit(DEBTOR, DEBT_62 + bonus - 1)
+    desk.insure(HELPER, 50 * USDC)
+    desk.back(WITNESS, 50_000)
     desk.tick(62_700)
     desk.tick()
-    assert [] == desk.state.steps
-    desk.back(WITNESS, 11_927)
+    assert ([], 1) == (desk.state.steps, desk.account(DEBTOR).stage_ticks)
+    desk.back(WITNESS, 49_999)
     desk.tick()
-    bonus, part = 3_095_987, 2_095_987
-    taken = Step(EventKind.AUCTION_TAKEN, DEBTOR, WITNESS, amount_atoms=bonus, maker_amount_atoms=part)
-    assert [taken, ended(0)] == desk.state.steps[1:]
-    assert 13 == desk.state.insurance_atoms
+    # A millionth of 259.578 is 259.578 atoms; the demand is rounded up.
+    taken = Step(EventKind.AUCTION_TAKEN, DEBTOR, WITNESS, amount_atoms=bonus - 259)
+    assert [taken, ended(258)] == desk.state.steps[1:]
+    assert FUND + 50 * USDC == desk.state.insurance_atoms
     desk.check()
 
 
-def test_a_purse_below_the_demand_is_not_enough(desk: FallingDesk) -> None:
-    """[LIQ-4]: the demand is met by the bonus or the portfolio is not taken; in the end it is deleveraged."""
+def test_the_account_may_spend_its_last_atom_on_the_bonus(desk: FallingDesk) -> None:
+    """[LIQ-4] [LIQ-5]: a demand for just what is left is met, and nothing is owed."""
+    bonus = NEED_62 * 5 // 100
+    desk.deposit(DEBTOR, DEBT_62 + bonus)
+    desk.back(WITNESS, 50_000)
+    desk.tick(62_700)
+    desk.tick()
+    taken = Step(EventKind.AUCTION_TAKEN, DEBTOR, WITNESS, amount_atoms=bonus)
+    assert [taken, ended(0)] == desk.state.steps[1:]
+    assert FUND == desk.state.insurance_atoms
+    desk.check()
+
+
+def test_a_demand_that_is_not_met_ends_in_deleveraging(desk: FallingDesk) -> None:
+    """[LIQ-4]: the account has the bonus or the portfolio is not taken; in the end it is deleveraged."""
     desk.deposit(DEBTOR, DEBT_62 + USDC)
     desk.back(WITNESS, 50_000)
     desk.tick(62_700)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from coincurve import PrivateKey
 
 from novate.access.errors import ApiError
+from novate.access.operator_nonces import choose_operator_nonce
 from novate.execution.engine import Engine
 from novate.execution.sequencer import Outcome, Sequencer, VenueBusy
 from novate.protocol.command import make_command
@@ -55,8 +56,7 @@ class ComboLister:
             raise ApiError(Code.INSTRUMENT_TABLE_FULL, "the venue has as many combos as it lists for users")
         async with self.turn:
             time_ns = clock_ns()
-            used = int(engine.world.house["operator_nonce"][0])
-            self.last_nonce = max(self.last_nonce + 1, used + 1, time_ns)
+            self.last_nonce = max(self.last_nonce + 1, choose_operator_nonce(engine, time_ns))
             command = make_command(
                 CommandKind.LIST_COMBO, 0, nonce=self.last_nonce, expires_ns=time_ns + VALID_FOR_NS
             )

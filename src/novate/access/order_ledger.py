@@ -52,6 +52,22 @@ def identify(command: Command) -> tuple[bytes, bytes, int]:
     return command.holder, command.signer, command.get("nonce")
 
 
+def begin_record(row: Row, change: Change, time_in_force: TimeInForce) -> OrderRecord:
+    """Return the record of an order which no command of its account has told of."""
+    return OrderRecord(
+        order_id=row["order_id"],
+        account=row["account"],
+        instrument=row["instrument"],
+        side=row["side"],
+        time_in_force=time_in_force,
+        price_ticks=row["price_ticks"],
+        lots=row["lots"],
+        open_lots=row["lots"],
+        created_ns=change.outcome.time_ns,
+        updated_ns=change.outcome.time_ns,
+    )
+
+
 class OrderLedger:
     """Every live order and the latest finished ones. One writer: the sequencer's listener."""
 
@@ -223,37 +239,14 @@ class OrderLedger:
         )
 
     def open_quote(self, row: Row, change: Change) -> OrderRecord:
-        """Begin the record of a quote, which no PLACE has told of."""
+        """Begin the record of a quote."""
         group = change.outcome.command.get("group") if change.is_quoting else 0
-        return OrderRecord(
-            order_id=row["order_id"],
-            account=row["account"],
-            instrument=row["instrument"],
-            side=row["side"],
-            time_in_force=TimeInForce.POST_ONLY,
-            price_ticks=row["price_ticks"],
-            lots=row["lots"],
-            open_lots=row["lots"],
-            created_ns=change.outcome.time_ns,
-            updated_ns=change.outcome.time_ns,
-            group=group,
-        )
+        return replace(begin_record(row, change, TimeInForce.POST_ONLY), group=group)
 
     def take_slice(self, row: Row, change: Change) -> None:
         """Take in SLICE: a liquidation sends an order of its account's to the book."""
-        change.orders[row["order_id"]] = OrderRecord(
-            order_id=row["order_id"],
-            account=row["account"],
-            instrument=row["instrument"],
-            side=row["side"],
-            time_in_force=TimeInForce.IOC,
-            price_ticks=row["price_ticks"],
-            lots=row["lots"],
-            open_lots=row["lots"],
-            created_ns=change.outcome.time_ns,
-            updated_ns=change.outcome.time_ns,
-            is_liquidation=True,
-        )
+        record = replace(begin_record(row, change, TimeInForce.IOC), is_liquidation=True)
+        change.orders[row["order_id"]] = record
         change.matching.add(row["order_id"])
 
     def take_triggered(self, row: Row, change: Change) -> None:

@@ -61,14 +61,6 @@ def describe_passage(market: MarketPayloads, row: Row) -> dict[str, Any]:
     }
 
 
-def describe_taken(market: MarketPayloads, row: Row) -> dict[str, Any]:
-    """Return what the backstop gets for a portfolio, and how much of it the insurance fund pays."""
-    return {
-        "bonus": show_usdc(row["amount_atoms"]),
-        "paid_by_insurance": show_usdc(row["maker_amount_atoms"]),
-    }
-
-
 def name_amount(name: str) -> Callable[[MarketPayloads, Row], dict[str, Any]]:
     """Return the description of an event that has one amount of USDC."""
     return lambda market, row: {name: show_usdc(row["amount_atoms"])}
@@ -81,7 +73,7 @@ DESCRIBERS: dict[int, Callable[[MarketPayloads, Row], dict[str, Any]]] = {
     EventKind.PENALTY: name_amount("penalty"),
     EventKind.AUCTION_STARTED: name_amount("equity"),
     EventKind.ASSIGNED: describe_passage,
-    EventKind.AUCTION_TAKEN: describe_taken,
+    EventKind.AUCTION_TAKEN: name_amount("bonus"),
     EventKind.DELEVERAGED: describe_passage,
     EventKind.INSURED: name_amount("paid_by_insurance"),
     EventKind.LOSS_SHARED: name_amount("loss"),

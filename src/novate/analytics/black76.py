@@ -5,16 +5,13 @@ all options are settled in the quote currency. Source: F. Black (1976), The pric
 """
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from novate.analytics.greeks import CALL, compute_prices_and_greeks, spread
+from novate.analytics.option_kernels import fill_implied_volatilities
+from novate.kernel.floats import Floats
 
-CALL = 0
 PUT = 1
-VOLATILITY_MIN = 1e-6
-VOLATILITY_MAX = 20.0
-BISECTION_STEPS = 64
 
 
 def compute_price(
@@ -28,31 +25,20 @@ def compute_price(
 
     Shape      inputs broadcast; the output has their common shape.
     Units      forward and strike in quote currency; volatility per year, 1.00 = 100 %; time in years.
+    Error      relative, below 2e-13 for prices down to 1e-300 of the forward; see `fill_greeks`.
     """
-    kind, f, k, t, s = np.broadcast_arrays(option_kind, forward, strike, time_years, volatility)
-    sign = np.where(kind == CALL, 1.0, -1.0)
-    total = np.maximum(s * np.sqrt(np.maximum(t, 0.0)), 1e-300)
-    d1 = np.log(f / k) / total + 0.5 * total
-    price: Floats = sign * (f * ndtr(sign * d1) - k * ndtr(sign * (d1 - total)))
-    return np.maximum(price, 0.0)
+    return compute_prices_and_greeks(option_kind, forward, strike, time_years, volatility)["price"]
 
 
 def compute_implied_volatility(
     option_kind: ArrayLike, price: ArrayLike, forward: ArrayLike, strike: ArrayLike, time_years: ArrayLike
 ) -> Floats:
-    """Return the volatility that reproduces a price, by bisection; nan if the price is outside its bounds.
+    """Return the volatility that reproduces a price; nan if the price is outside its bounds.
 
-    Error      absolute error below 1e-9 where vega exceeds 1e-6 of the forward (tests/law/test_svi.py).
+    Shape      inputs broadcast; the output has their common shape.
+    Error      relative, below 5e-14 for what was passed; see `fill_implied_volatilities`.
     """
-    kind, p, f, k, t = np.broadcast_arrays(option_kind, price, forward, strike, time_years)
-    low = np.full(p.shape, VOLATILITY_MIN)
-    high = np.full(p.shape, VOLATILITY_MAX)
-    for _ in range(BISECTION_STEPS):
-        middle = 0.5 * (low + high)
-        above = compute_price(kind, f, k, t, middle) > p
-        high = np.where(above, middle, high)
-        low = np.where(above, low, middle)
-    intrinsic = np.maximum(np.where(kind == CALL, f - k, k - f), 0.0)
-    bound = np.where(kind == CALL, f, k)
-    solvable = (p > intrinsic) & (p < bound) & (t > 0.0) & (high < VOLATILITY_MAX)
-    return np.where(solvable, 0.5 * (low + high), np.nan)
+    shape, (kind, p, f, k, t) = spread(option_kind, price, forward, strike, time_years)
+    volatility = np.empty(len(p))
+    fill_implied_volatilities(np.where(kind == CALL, 1.0, -1.0), p, f, k, t, volatility)
+    return volatility.reshape(shape)

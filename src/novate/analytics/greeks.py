@@ -8,17 +8,14 @@ contracts; E. G. Haug (2007), The complete guide to option pricing formulas, cha
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr
+from numpy.typing import ArrayLike
 
-Floats = NDArray[np.float64]
+from novate.analytics.option_kernels import fill_greeks, fill_second_order
+from novate.kernel.floats import Floats
 
 CALL = 0
 DAYS_PER_YEAR = 365
-# A total volatility below this counts as none: an option worth its intrinsic value.
-TOTAL_VOLATILITY_MIN = 1e-100
-SCORE_MAX = 1e6
-ROOT_TWO_PI = float(np.sqrt(2.0 * np.pi))
+PRICE_AND_GREEKS = ("price", "delta", "gamma", "vega", "theta", "rho")
 
 
 class Greeks(NamedTuple):
@@ -78,48 +75,47 @@ def compute_option_greeks(
                as gamma's at the strike, is returned as 0, so that sums over positions stay finite.
     Error      below 1e-9 of each Greek's largest value over strikes (tests/analytics/test_greeks.py).
     """
-    kind, f, k, t, s = np.broadcast_arrays(
-        option_kind, *map(as_floats, (forward, strike, time_years, volatility))
-    )
-    t = np.maximum(t, 0.0)
-    root = np.sqrt(t)
-    total = s * root
-    alive = total >= TOTAL_VOLATILITY_MIN
-    width = np.where(alive, total, 1.0)
-    moneyness = np.log(f / k)
-    d1 = np.where(alive, moneyness / width + 0.5 * total, np.sign(moneyness) * SCORE_MAX)
-    # Where the density is not zero, d1 is below 50 and d2 below the bound.
-    near = np.clip(d1, -50.0, 50.0)
-    d2 = np.clip(np.where(alive, d1 - total, d1), -SCORE_MAX, SCORE_MAX)
-    density = np.where(np.abs(d1) < 50.0, np.exp(-0.5 * near * near) / ROOT_TWO_PI, 0.0)
-    sign = np.where(kind == CALL, 1.0, -1.0)
-    delta = sign * ndtr(sign * d1)
-    vega = f * density * root
-    theta = -0.5 * f * density * divide(s, root)
-    # Where volatility alone is zero, d2 / volatility at the strike tends to minus half the root of time.
-    score = np.where(alive, divide(d2, s), np.where(moneyness == 0.0, -0.5 * root, 0.0))
+    values = compute_prices_and_greeks(option_kind, forward, strike, time_years, volatility)
+    shape, (f, k, t, s) = spread(forward, strike, time_years, volatility, like=option_kind)
+    vanna, volga, charm = np.empty((3, len(f)))
+    fill_second_order(f, k, t, s, vanna, volga, charm)
+    theta = values["theta"]
     return Greeks(
-        delta=delta,
-        gamma=np.where(alive, density / (f * width), 0.0),
-        vega=vega,
+        delta=values["delta"],
+        gamma=values["gamma"],
+        vega=values["vega"],
         theta_per_year=theta,
         theta_per_day=theta / DAYS_PER_YEAR,
-        rho=t * f * delta,
-        vanna=-density * score,
-        volga=np.where(alive, vega * near * score, 0.0),
-        charm=np.where(alive, 0.5 * density * divide(d2, t), 0.0),
+        rho=values["rho"],
+        vanna=vanna.reshape(shape),
+        volga=volga.reshape(shape),
+        charm=charm.reshape(shape),
     )
+
+
+def compute_prices_and_greeks(
+    option_kind: ArrayLike,
+    forward: ArrayLike,
+    strike: ArrayLike,
+    time_years: ArrayLike,
+    volatility: ArrayLike,
+) -> dict[str, Floats]:
+    """Return price, delta, gamma, vega, theta per year and rho; see `compute_option_greeks`."""
+    shape, (kind, f, k, t, s) = spread(option_kind, forward, strike, time_years, volatility)
+    values = np.empty((len(PRICE_AND_GREEKS), len(f)))
+    fill_greeks(np.where(kind == CALL, 1.0, -1.0), f, k, t, s, *values)
+    return {name: each.reshape(shape) for name, each in zip(PRICE_AND_GREEKS, values, strict=True)}
+
+
+def spread(*values: ArrayLike, like: ArrayLike = 0.0) -> tuple[tuple[int, ...], list[Floats]]:
+    """Return the common shape of some values and `like`, and the values in rows without gaps."""
+    *arrays, _ = np.broadcast_arrays(*map(as_floats, values), like)
+    return arrays[0].shape, [np.ascontiguousarray(each).reshape(-1) for each in arrays]
 
 
 def as_floats(values: ArrayLike) -> Floats:
     """Return an array of float64."""
     return np.asarray(values, dtype=np.float64)
-
-
-def divide(numerator: Floats, denominator: Floats) -> Floats:
-    """Return the quotient, and zero where the denominator is zero, or all but zero."""
-    some = denominator > TOTAL_VOLATILITY_MIN
-    return np.where(some, numerator / np.where(some, denominator, 1.0), 0.0)
 
 
 def compute_future_greeks(forward: ArrayLike, time_years: ArrayLike) -> Greeks:

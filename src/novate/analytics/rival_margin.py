@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from novate.analytics.black76 import CALL, compute_price
-from novate.analytics.greeks import compute_option_greeks
+from novate.analytics.black76 import compute_price
+from novate.analytics.greeks import CALL, compute_option_greeks
 
 LINEAR = 2  # A perpetual, beside CALL 0 and PUT 1.
 DAYS_PER_YEAR = 365

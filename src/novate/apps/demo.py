@@ -27,6 +27,7 @@ from novate.apps.funding import Grant, fund
 from novate.apps.listing import list_market
 from novate.apps.live_view import draw_live_view
 from novate.apps.market import MarketPlan, plan_builtin, plan_chain
+from novate.apps.option_analytics import load_option_kernels
 from novate.apps.oracle_feed import OracleFeed
 from novate.apps.price_path import FilePath, JumpDiffusionPath, PricePath
 from novate.apps.report import DemoReport
@@ -111,6 +112,7 @@ class Demo:
             planned(1, 1)
             compiled = self.follow(bars, "compile or load the law's kernels")
             await asyncio.to_thread(warm_up, compiled)
+            await asyncio.to_thread(load_option_kernels)
             venue = await self.create_venue(plan, self.follow(bars, "deploy contracts, start the venue"))
             makers, takers = self.make_grants()
             await fund(venue, [*makers, *takers], self.follow(bars, "deposit for every trader"))

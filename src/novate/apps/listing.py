@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from coincurve import PrivateKey
 
+from novate.access.operator_nonces import choose_operator_nonce
 from novate.apps.market import MarketPlan, SeriesPlan
 from novate.apps.venue import Venue
 from novate.execution import views
@@ -65,7 +66,7 @@ async def submit_listings(venue: Venue, wanted: Sequence[InstrumentTerms]) -> No
     Errors     ListingError if the law refuses one; VenueBusy if the sequencer takes no more now.
     """
     time_ns = venue.clock.time_ns()
-    first_nonce = max(time_ns, int(venue.engine.world.house["operator_nonce"][0]) + 1)
+    first_nonce = choose_operator_nonce(venue.engine, time_ns)
     commands = [
         make_command(
             CommandKind.LIST_INSTRUMENT,

@@ -14,6 +14,12 @@ def compute_greeks(
     return {name: float(value) for name, value in greeks.quote().items()}
 
 
+def load_option_kernels() -> None:
+    """Compile or load what the functions here need, so that no request waits for it."""
+    compute_greeks(1.0, 1.0, 0.5, 1.0, True)
+    compute_implied_volatility(0.1, 1.0, 1.0, 1.0, True)
+
+
 def compute_implied_volatility(
     price: float, forward: float, strike: float, years: float, is_call: bool
 ) -> float | None:

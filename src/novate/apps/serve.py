@@ -20,6 +20,7 @@ from novate.apps.listing import is_planned, list_market, resume_market
 from novate.apps.listing_rule import ListingRule
 from novate.apps.listing_task import RULE_LIMITS, ListingTask, read_rule
 from novate.apps.market import plan_builtin
+from novate.apps.option_analytics import load_option_kernels
 from novate.apps.oracle_feed import OracleFeed
 from novate.apps.price_path import JumpDiffusionPath
 from novate.apps.setup import make_setup
@@ -126,6 +127,7 @@ async def run_serve(options: ServeOptions, console: Console) -> None:
     rule = read_rule(options.data) if options.listing else None
     slices = read_slices(options.data)
     await asyncio.to_thread(warm_up)
+    await asyncio.to_thread(load_option_kernels)
     venue = await open_venue(options)
     market = Market(venue, rule, options.feed)
     await venue.start(options.host, options.port)

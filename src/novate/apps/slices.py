@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+from novate.access.operator_nonces import choose_operator_nonce
 from novate.apps.listing import sign_for
 from novate.apps.venue import Venue
 from novate.apps.venue_config import SLICES_NAME, VenueError
@@ -60,7 +61,7 @@ async def set_slices(venue: Venue, wanted: dict[str, int]) -> int:
             0,
             underlying=number,
             slice_notional_atoms=atoms,
-            nonce=max(time_ns, int(venue.engine.world.house["operator_nonce"][0]) + 1),
+            nonce=choose_operator_nonce(venue.engine, time_ns),
             expires_ns=time_ns + NS_PER_DAY,
         )
         outcome = await venue.sequencer.submit(sign_for(venue, command, venue.operator_key))

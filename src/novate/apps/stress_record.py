@@ -32,7 +32,7 @@ SUMMED = {
 class Moment(NamedTuple):
     """One tick. Counts of accounts are as it left them; counts of events and amounts are its own.
 
-    The insurance fund pays debts (`insured_atoms`) and its part of what backstops get (`bonus_atoms`).
+    `insured_atoms` are the debts that the insurance fund paid; what backstops get is the accounts' own money.
     """
 
     time_ns: int
@@ -50,7 +50,6 @@ class Moment(NamedTuple):
     penalties_atoms: int
     insured_atoms: int
     shared_atoms: int
-    bonus_atoms: int
     insurance_atoms: int
 
 
@@ -89,7 +88,6 @@ class StressRecord:
         self.conserved = self.conserved and venue.find_gaps() == (0, 0)
         counts = {name: int(np.count_nonzero(kinds == kind)) for name, kind in COUNTED.items()}
         sums = {name: int(events["amount_atoms"][kinds == kind].sum()) for name, kind in SUMMED.items()}
-        taken = kinds == EventKind.AUCTION_TAKEN
         self.moments.append(
             Moment(
                 venue.time_ns,
@@ -97,7 +95,6 @@ class StressRecord:
                 int(np.count_nonzero(exposure.equity_atoms < exposure.initial_atoms)),
                 int(np.count_nonzero(exposure.warned)),
                 int(np.count_nonzero(exposure.stage != LiquidationStage.NONE)),
-                bonus_atoms=int(events["maker_amount_atoms"][taken].sum()),
                 insurance_atoms=venue.measure_insurance(),
                 **counts,
                 **sums,

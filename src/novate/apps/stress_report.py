@@ -26,7 +26,6 @@ TOTALS = (
 )
 AMOUNTS = (
     ("penalties into the fund", "penalties_atoms"),
-    ("bonuses out of the fund", "bonus_atoms"),
     ("debts paid by the fund", "insured_atoms"),
     ("losses shared", "shared_atoms"),
 )

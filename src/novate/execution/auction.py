@@ -63,11 +63,9 @@ def can_bear(w: World, backstop: int, account: int, bonus_atoms: int, time_ns: i
 
 
 @kernel_inner
-def find_backstop(
-    w: World, account: int, requirement: int, rate_e6: int, available_atoms: int, time_ns: int
-) -> int:
+def find_backstop(w: World, account: int, equity: int, requirement: int, rate_e6: int, time_ns: int) -> int:
     """Return the backstop that takes the portfolio: the least demand, then the lowest account; or NONE.
-    [LIQ-4]
+    The account's equity must pay the bonus: the insurance fund pays debts, never bonuses. [LIQ-4]
     """
     found = NONE
     for other in range(w.house[0]["account_count"]):
@@ -80,22 +78,20 @@ def find_backstop(
         if found != NONE and demand >= w.accounts[found]["demand_e6"]:
             continue
         bonus = mul_ratio_ceil_e6(requirement, demand)
-        if bonus <= available_atoms and can_bear(w, other, account, bonus, time_ns):
+        if bonus <= max(0, equity) and can_bear(w, other, account, bonus, time_ns):
             found = other
     return found
 
 
 @kernel_inner
-def assign_portfolio(w: World, account: int, backstop: int, equity: int, bonus_atoms: int) -> None:
+def assign_portfolio(w: World, account: int, backstop: int, bonus_atoms: int) -> None:
     """Hand every position to the backstop at its mark, and the bonus with them. [LIQ-5]"""
     number = find_held_instrument(w, account, NONE)
     while number != NONE:
         lots = w.positions[find_position(w, account, number)]["lots"]
         pass_lots(w, EventKind.ASSIGNED, account, backstop, number, lots)
         number = find_held_instrument(w, account, number)
-    own = min(bonus_atoms, max(0, equity))
-    w.accounts[account]["cash_atoms"] -= own
-    w.house[0]["insurance_atoms"] -= bonus_atoms - own
+    w.accounts[account]["cash_atoms"] -= bonus_atoms
     w.accounts[backstop]["cash_atoms"] += bonus_atoms
     w.accounts[account]["dirty"] = 1
     w.accounts[backstop]["dirty"] = 1
@@ -103,7 +99,6 @@ def assign_portfolio(w: World, account: int, backstop: int, equity: int, bonus_a
     event["account"] = account
     event["maker_account"] = backstop
     event["amount_atoms"] = bonus_atoms
-    event["maker_amount_atoms"] = bonus_atoms - own
     cover_debt(w, account, 0)
     end_liquidation(w, account)
 
@@ -114,15 +109,14 @@ def act_auction(w: World, account: int, equity: int, requirement: int, time_ns: 
     record, parameters = w.accounts[account], w.parameters[0]
     record["liquidation_count"] += 1
     record["dirty"] = 1
-    available = equity + w.house[0]["insurance_atoms"]
-    if available < 0:
+    if equity + w.house[0]["insurance_atoms"] < 0:
         deleverage(w, account)
         return
     count = record["liquidation_count"]
     rate_e6 = min(E6, count * parameters["auction_step_e6"])
-    backstop = find_backstop(w, account, requirement, rate_e6, available, time_ns)
+    backstop = find_backstop(w, account, equity, requirement, rate_e6, time_ns)
     if backstop != NONE:
         bonus = mul_ratio_ceil_e6(requirement, w.accounts[backstop]["demand_e6"])
-        assign_portfolio(w, account, backstop, equity, bonus)
+        assign_portfolio(w, account, backstop, bonus)
     elif count >= parameters["auction_tick_count"]:
         deleverage(w, account)

@@ -1,23 +1,37 @@
-"""The one decorator of the house: `kernel` compiles integer functions, each option and each cached byte
-decided here. Nothing else in the house may name Numba.
+"""The decorators of the house: `kernel` compiles integer functions, `float_kernel` those of floats that
+decide nothing; each option and each cached byte is decided here. Nothing else in the house may name Numba.
 """
 
 from novate.kernel.bits import count_leading_zeros, count_trailing_zeros, mul_high, mul_shift_floor
 from novate.kernel.decorators import kernel, kernel_inline, kernel_inner, watch_compilations
+from novate.kernel.floats import (
+    bits_to_float,
+    float_inline,
+    float_kernel,
+    float_to_bits,
+    fma,
+    shift_right,
+)
 from novate.kernel.options import JIT_ENABLED, find_cache_directory, find_cache_root
 from novate.kernel.tables import pass_by_reference
 
 __all__ = [
     "JIT_ENABLED",
+    "bits_to_float",
     "count_leading_zeros",
     "count_trailing_zeros",
     "find_cache_directory",
     "find_cache_root",
+    "float_inline",
+    "float_kernel",
+    "float_to_bits",
+    "fma",
     "kernel",
     "kernel_inline",
     "kernel_inner",
     "mul_high",
     "mul_shift_floor",
     "pass_by_reference",
+    "shift_right",
     "watch_compilations",
 ]

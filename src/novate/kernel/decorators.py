@@ -14,18 +14,18 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def compile_kernel(function: Callable[P, R], **more: bool) -> Callable[P, R]:
+def compile_kernel(function: Callable[P, R], **more: Any) -> Callable[P, R]:
     """Hand a function to Numba with every option, and with the cache folder of its layer."""
     # Numba reads the folder when a function is decorated, so each layer can have its own.
     if not JIT_ENABLED:
         return function
     numba.config.CACHE_DIR = str(find_cache_directory(function.__module__))
-    entry = numba.njit(**OPTIONS, **more, pipeline_class=EntryCompiler)(function)
+    entry = numba.njit(**{**OPTIONS, **more}, pipeline_class=EntryCompiler)(function)
     compiled: Any = Kernel(function, entry, compile_callee(function, **more))
     return compiled  # type: ignore[no-any-return]
 
 
-def compile_callee(function: Callable[P, R], **more: bool) -> Any:
+def compile_callee(function: Callable[P, R], **more: Any) -> Any:
     """Hand a function to Numba for other kernels to call."""
     options = {**OPTIONS, "cache": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, **more}
     return numba.njit(**options, pipeline_class=CalleeCompiler)(function)

@@ -32,14 +32,14 @@ def hold_auction(state: State, account: Account, equity_atoms: int, maintenance_
     account.stage_ticks += 1
     state.dirty_accounts.add(account.number)
     rate_e6 = min(account.stage_ticks * state.parameters["auction_step_e6"], E6)
-    purse_atoms = equity_atoms + state.insurance_atoms
-    if purse_atoms < 0:
+    if equity_atoms + state.insurance_atoms < 0:
         deleverage(state, account)
         return
     for backstop in list_backstops(state, rate_e6):
         bonus = mul_ratio_ceil(maintenance_atoms, backstop.demand_e6)
-        if bonus <= purse_atoms and can_bear(state, backstop, account, bonus):
-            assign(state, account, backstop, bonus, equity_atoms)
+        # The fund pays debts, never bonuses: with nothing left only a demand of 0 is met.
+        if bonus <= max(0, equity_atoms) and can_bear(state, backstop, account, bonus):
+            assign(state, account, backstop, bonus)
             return
     if account.stage_ticks >= state.parameters["auction_tick_count"]:
         deleverage(state, account)
@@ -77,8 +77,8 @@ def can_bear(state: State, backstop: Account, account: Account, bonus_atoms: int
     return compute_equity(state, backstop) + bonus_atoms >= required
 
 
-def assign(state: State, account: Account, backstop: Account, bonus_atoms: int, equity_atoms: int) -> None:
-    """Let a portfolio pass to a backstop at the marks, and pay the bonus [LIQ-5]."""
+def assign(state: State, account: Account, backstop: Account, bonus_atoms: int) -> None:
+    """Let a portfolio pass to a backstop at the marks, and let the account pay the bonus [LIQ-5]."""
     for position in list_held(account):
         instrument, lots = position.instrument, position.lots
         pass_at_mark(state, account, backstop, instrument, lots)
@@ -92,19 +92,10 @@ def assign(state: State, account: Account, backstop: Account, bonus_atoms: int, 
                 amount_atoms=instrument.mark_atoms,
             )
         )
-    own_part = min(bonus_atoms, max(0, equity_atoms))
-    fund_part = bonus_atoms - own_part
-    state.pay(account, -own_part)
-    state.insurance_atoms -= fund_part
+    state.pay(account, -bonus_atoms)
     state.pay(backstop, bonus_atoms)
     state.steps.append(
-        Step(
-            EventKind.AUCTION_TAKEN,
-            account.number,
-            backstop.number,
-            amount_atoms=bonus_atoms,
-            maker_amount_atoms=fund_part,
-        )
+        Step(EventKind.AUCTION_TAKEN, account.number, backstop.number, amount_atoms=bonus_atoms)
     )
     settle_debt(state, account, [])
     finish(state, account)

@@ -1,0 +1,1 @@
+"""Written by the scripts in scripts/; never edited by hand."""
