@@ -8,22 +8,27 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from eth_abi.abi import encode as encode_abi
 from eth_account.signers.local import LocalAccount
-from web3 import Web3
 from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
-from novate.protocol.frame import keccak256
+from novate.apps.claims import Claimable
 from novate.protocol.transaction import TransactionError, decode_transaction
 from novate.settlement.chain_rpc import EmbeddedProvider
-from novate.settlement.client import Deposit, SettlementClient
+from novate.settlement.client import Deposit
 from novate.settlement.embedded_chain import EmbeddedChain
 from novate.settlement.evm import ExecutionRejected
 from simulation.genesis import CHAIN_ID, START_S, deploy, get_address
-
-DEPOSIT_GAS = 300_000
-DEPOSIT_SELECTOR = keccak256(b"depositFor(address,uint256)")[:4]
+from simulation.vault import (
+    CLAIM_GAS,
+    DEPOSIT_GAS,
+    encode_claim,
+    encode_deposit,
+    is_claimed,
+    list_deposits,
+    read_balance,
+    sign_call,
+)
 
 
 class Chain(JSONBaseProvider):
@@ -44,7 +49,6 @@ class Chain(JSONBaseProvider):
         self.reachable = True
         self.reorganisation_count = 0
         self.build([])
-        self.reader = SettlementClient(Web3(self), None, self.manifest)
 
     def build(self, sent: list[tuple[bytes, int]]) -> None:
         """Make the chain that holds these transactions and no others."""
@@ -81,24 +85,24 @@ class Chain(JSONBaseProvider):
         """The extent of the log, which the publisher's HEAD names."""
         return self.inner.measure()
 
-    def deposit(self, wallet: LocalAccount, amount_atoms: int) -> None:
-        """A wallet pays into the vault."""
-        address = get_address(wallet)
-        terms = encode_abi(["address", "uint256"], [wallet.address, amount_atoms])
-        signed = wallet.sign_transaction(
-            {
-                "type": 2,
-                "chainId": CHAIN_ID,
-                "nonce": self.inner.nonce(address),
-                "maxPriorityFeePerGas": 0,
-                "maxFeePerGas": 0,
-                "value": 0,
-                "gas": DEPOSIT_GAS,
-                "to": self.manifest.vault,
-                "data": DEPOSIT_SELECTOR + terms,
-            }
-        )
-        self.mine(bytes(signed.raw_transaction), int(self.clock_s()))
+    def deposit(self, wallet: LocalAccount, account: bytes, amount_atoms: int) -> None:
+        """A wallet pays into the vault for an account, its own or another."""
+        self.send(wallet, encode_deposit(account, amount_atoms), DEPOSIT_GAS)
+
+    def claim(self, wallet: LocalAccount, claimable: Claimable) -> None:
+        """A wallet takes out what a batch owes it, unless it did before."""
+        if not is_claimed(self.inner, self.manifest.vault, claimable.withdrawal):
+            self.send(wallet, encode_claim(*claimable), CLAIM_GAS)
+
+    def send(self, wallet: LocalAccount, data: bytes, gas: int) -> None:
+        """Mine a wallet's call of the vault."""
+        nonce = self.inner.nonce(get_address(wallet))
+        raw = sign_call(wallet, nonce, CHAIN_ID, self.manifest.vault, data, gas)
+        self.mine(raw, int(self.clock_s()))
+
+    def read_balance(self, holder: bytes) -> int:
+        """The tokens that an address holds."""
+        return read_balance(self.inner, self.manifest.token, holder)
 
     def settle(self) -> None:
         """What has had enough blocks on it once is never forgotten."""
@@ -141,8 +145,4 @@ class Chain(JSONBaseProvider):
 
     def list_deposits(self) -> list[Deposit]:
         """Every deposit that stands on the chain now, by cursor."""
-        reachable, self.reachable = self.reachable, True
-        try:
-            return self.reader.read_deposit_logs(0, len(self.inner.blocks) - 1)
-        finally:
-            self.reachable = reachable
+        return list_deposits(self.inner, self.manifest.vault)

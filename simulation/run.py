@@ -6,21 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from web3 import Web3
-
 from novate.apps import venue_tasks
 from novate.apps.claims import Claimable, prove_withdrawals
 from novate.execution import journal
 from novate.execution.engine import Engine
 from novate.execution.views import read_account
 from novate.protocol.generated.codes import Code, CommandKind
-from novate.settlement.client import SettlementClient
 from novate.verification.published import BATCHES_FILE, HEAD_FILE, read_batches, read_frames, read_head
 from simulation.disk import mount
 from simulation.faults import End, Faults
 from simulation.genesis import TRADERS, USDC, WALLET_ATOMS, WALLETS, get_address, make_genesis
 from simulation.loop import LoopStuck, SimulatedLoop
 from simulation.people import leave, run_operator, run_oracles, run_trader, send, sign
+from simulation.vault import get_bytes
 from simulation.venue import SimulatedVenue
 from simulation.world import World
 
@@ -257,7 +255,7 @@ async def live_well(world: World, number: int) -> None:
 async def pass_blocks(world: World) -> None:
     """Blocks that confirm what stands on the chain."""
     for _ in range(world.confirmations + 1):
-        world.chain.deposit(WALLETS[0], USDC)
+        world.chain.deposit(WALLETS[0], get_address(WALLETS[0]), USDC)
 
 
 async def keep_mining(world: World) -> None:
@@ -317,15 +315,15 @@ def claim_all(world: World) -> None:
     paid_in: dict[bytes, int] = {}
     for deposit in world.chain.list_deposits():
         paid_in[deposit.account] = paid_in.get(deposit.account, 0) + deposit.amount_atoms
+    wallets = {get_address(wallet): wallet for wallet in WALLETS}
     for claimable in read_claimables(world):
-        world.venue.settlement.claim(*claimable)
-    for wallet in WALLETS:
-        address = get_address(wallet)
+        world.chain.claim(wallets[claimable.withdrawal.account], claimable)
+    for address in wallets:
         expected = WALLET_ATOMS - paid_in.get(address, 0) + world.witness.withdrawn[address]
-        held = SettlementClient(Web3(world.chain), None, world.chain.manifest).token_balance(wallet.address)
+        held = world.chain.read_balance(address)
         if held != expected:
-            world.fail(f"{wallet.address} holds {held} atoms instead of {expected}")
-    vault = world.venue.settlement.vault_balance()
+            world.fail(f"0x{address.hex()} holds {held} atoms instead of {expected}")
+    vault = world.chain.read_balance(get_bytes(world.chain.manifest.vault))
     owed = sum(paid_in.values()) - sum(world.witness.withdrawn.values())
     if vault != owed:
         world.fail(f"the vault holds {vault} atoms and owes {owed}")

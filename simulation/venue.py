@@ -40,7 +40,8 @@ class SimulatedVenue(Venue):
         self.clock = cast(VenueClock, SimpleNamespace(time_ns=world.read_clock_ns))
         self.chain = cast(EmbeddedChain, world.chain)
         self.engine = recovered.engine
-        self.web3 = Web3(world.chain)
+        # What web3 adds around a provider costs more than the chain itself, and decides nothing here.
+        self.web3 = Web3(world.chain, middleware=[])
         operator: LocalAccount = OPERATOR
         self.settlement = SettlementClient(self.web3, operator, world.chain.manifest)
         self.sequencer = Sequencer(self.engine, recovered.journal, self.clock.time_ns, self.on_failure)

@@ -113,7 +113,7 @@ class World:
     def deposit(self, number: int, chance: random.Random) -> None:
         """A wallet pays in: the maker much, the others little."""
         amount = (10**6 if number == 0 else chance.randrange(1_000, 20_000)) * USDC + chance.randrange(USDC)
-        self.chain.deposit(WALLETS[number], amount)
+        self.chain.deposit(WALLETS[number], get_address(WALLETS[number]), amount)
         self.tell(f"wallet {number} pays {amount / USDC:.6f} USDC into the vault")
 
     def reorganise(self) -> None:
