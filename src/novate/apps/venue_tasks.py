@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from novate.execution.engine import Engine
@@ -35,6 +36,12 @@ class SealedWork(NamedTuple):
     batch: OpenBatch
     entries: list[Entry]
     capture: Capture | None
+
+
+def select_entries(entries: Sequence[Entry], first: int, last: int) -> list[Entry]:
+    """Return the entries of these sequences; the first that is there need not be the journal's first."""
+    offset = entries[0].sequence if entries else first
+    return list(entries[first - offset : last - offset + 1])
 
 
 class BatchPoster:
@@ -79,14 +86,26 @@ class BatchPoster:
         assert recovered is not None, "Condition failed: catch_up runs once."
         entries = recovered.entries
         self.last_entry = entries[-1] if entries else None
+        await asyncio.to_thread(self.post_left)
         self.posted_number = self.venue.publisher.batch_count
         for sealed in recovered.batches:
             header = sealed.header
             if header.number > self.venue.publisher.batch_count:
-                await self.publish(sealed, entries[header.first_sequence - 1 : header.last_sequence])
+                await self.publish(
+                    sealed, select_entries(entries, header.first_sequence, header.last_sequence)
+                )
         self.sealed_sequence = self.venue.publisher.command_count
-        self.unsealed = entries[self.sealed_sequence :]
+        self.unsealed = select_entries(entries, self.sealed_sequence + 1, self.venue.engine.sequence)
         await self.write_head()
+
+    def post_left(self) -> None:
+        """Post the batches that a standby has published and its primary did not live to post."""
+        settlement, publisher = self.venue.settlement, self.venue.publisher
+        posted = settlement.batch_count()
+        if posted >= publisher.batch_count:
+            return
+        for header in publisher.read_headers(posted + 1, publisher.batch_count):
+            settlement.post_header(header)
 
     async def run(self) -> None:
         """Publish and post sealed batches as they come."""
