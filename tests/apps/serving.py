@@ -84,12 +84,16 @@ class ForkServer:
 
     def serve(self, *arguments: str) -> ServeProcess:
         """Start `novate serve` with these arguments and return it when it is ready."""
+        return ServeProcess(*self.fork("serve", *arguments))
+
+    def fork(self, *arguments: str) -> tuple[int, Path]:
+        """Start the program with these arguments; return its number and the file with what it prints."""
         assert self.process.stdin is not None
         self.count += 1
         output = self.folder / f"output-{self.count}.txt"
-        self.process.stdin.write(json.dumps([str(output), "serve", *arguments]) + "\n")
+        self.process.stdin.write(json.dumps([str(output), *arguments]) + "\n")
         self.process.stdin.flush()
-        return ServeProcess(int(self.read_line()), output)
+        return int(self.read_line()), output
 
     def close(self) -> None:
         """End the process."""

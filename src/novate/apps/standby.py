@@ -29,7 +29,7 @@ from novate.settlement.embedded_chain import ORIGIN
 from novate.settlement.files import replace_file
 from novate.settlement.keys import load_key
 from novate.standby.fence import STANDBY, Fence, FenceError, open_fence, take_over
-from novate.standby.follower import Follower
+from novate.standby.follower import Follower, ReplicaLog
 from novate.standby.messages import CHAIN, JOURNAL, End, Fetch, Fetched, Hello, Welcome
 from novate.standby.settings import (
     SettingsError,
@@ -137,7 +137,6 @@ async def follow_until_gone(
     warm: WarmVenue,
     link: "Link",
     fence: Fence,
-    settings: StandbySettings,
     ended: asyncio.Event,
     console: Console,
 ) -> bool:
@@ -151,8 +150,8 @@ async def follow_until_gone(
         )
 
     applying = warm.start()
-    logs = {JOURNAL: warm.journal, CHAIN: ReplicaChain(warm.chain)}
-    follower = Follower(link, fence, settings, logs, say_enrolled)
+    logs: dict[str, ReplicaLog] = {JOURNAL: warm.journal, CHAIN: ReplicaChain(warm.chain)}
+    follower = Follower(link, fence, link.settings, logs, say_enrolled)
     running = asyncio.create_task(follower.run(), name="follower")
     ending = asyncio.create_task(ended.wait())
     await asyncio.wait({running, ending, applying}, return_when=asyncio.FIRST_COMPLETED)
@@ -174,9 +173,7 @@ async def run_standby(options: StandbyOptions, console: Console) -> None:
     ended = watch_signals()
     folder = options.serving.data
     if not (folder / "keys" / "operator.key").exists():
-        raise VenueError(
-            f"{folder}/keys is missing: copy the keys of the primary's directory there, mode 0600"
-        )
+        raise VenueError(f"{folder}/keys is missing: copy the primary's there, each file with mode 0600")
     link = make_link(folder, choose_settings(options))
     fence = await asyncio.to_thread(open_fence, folder, STANDBY)
     await asyncio.to_thread(warm_up)
@@ -190,7 +187,7 @@ async def run_standby(options: StandbyOptions, console: Console) -> None:
     if options.take_over:
         # A person has made sure that the primary is off: this is the one way around the enrolment.
         await asyncio.to_thread(fence.write, take_over(fence.state))
-    elif not await follow_until_gone(warm, link, fence, settings, ended, console):
+    elif not await follow_until_gone(warm, link, fence, ended, console):
         await link.close()
         return
     log.warning("this standby is the primary of epoch %d now", fence.state.epoch)

@@ -120,8 +120,14 @@ async def start_primary(venue: Venue, primary: Primary, ended: asyncio.Event) ->
     venue.chain.watch(lambda frame: primary.replicate_from_thread(CHAIN, frame))
     venue.is_stalled = lambda: primary.is_stalled
     await primary.start()
-    confirmed = asyncio.gather(primary.confirm(JOURNAL), primary.confirm(CHAIN))
-    ending = asyncio.create_task(ended.wait())
+
+    async def confirm() -> None:
+        await asyncio.gather(primary.confirm(JOURNAL), primary.confirm(CHAIN))
+
+    async def wait_ended() -> None:
+        await ended.wait()
+
+    confirmed, ending = asyncio.create_task(confirm()), asyncio.create_task(wait_ended())
     await asyncio.wait({confirmed, ending}, return_when=asyncio.FIRST_COMPLETED)
     if not confirmed.done():
         end_if_stalled(primary)

@@ -3,7 +3,7 @@ and only then lets anyone know.
 
     submit -> bounded queue -> [ stamp, encode, append + fdatasync ] -> apply in Numba -> listeners -> callers
 
-With a standby, `replicate` stands between the disk and the engine, and returns when its disk has the group too.
+With a standby, `replicate` stands between disk and engine, and returns when the other disk has the group.
 
 While a group is being synced the next one gathers, so a busy venue syncs once for many commands.
 """

@@ -22,9 +22,9 @@ class ChainLogError(RuntimeError):
 class ChainLog:
     """An append-only file of frames, or nothing at all if the path is None.
 
-    `frames` are those found at opening; `torn_bytes` says how many bytes after them were cut off. `end` is the
-    number of durable frames and the hash of the last one. `on_durable` is called with each new frame and must
-    return before anybody may see it.
+    `frames` are those found at opening; `torn_bytes` says how many bytes after them were cut off. `end` is
+    the number of durable frames and the hash of the last one. `on_durable` is called with each new frame,
+    which nobody may see before it returns.
     """
 
     def __init__(self, path: Path | None, origin: bytes) -> None:

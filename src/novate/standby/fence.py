@@ -120,8 +120,8 @@ def check_unaccompanied(folder: Path) -> None:
         raise FenceError(f"{folder} is a standby; it is run by `novate standby`")
     check_superseded(folder, state)
     raise FenceError(
-        f"{folder} has a standby that may have taken over, and no [standby] section to find it by. If you have "
-        "made sure that the standby is off and never took over, release it with --release-standby."
+        f"{folder} has a standby that may have taken over, and no [standby] section to find it by. If you "
+        "have made sure that the standby is off and never took over, release it with --release-standby."
     )
 
 

@@ -1,9 +1,7 @@
 """The standby's side: verify every frame, write it durably, give the receipt, and take over when asked to.
 
-stream -> chain checked -> own disk -> receipt -> own engine
-   |  a gap, a repeat with other bytes, a broken chain, silence
-   v
-everything from the primary's own disk, frame by frame, and then the stream again
+Frames come from the stream. A gap, a repeat with other bytes, a broken chain or silence means that the stream
+is not believed: everything missing is fetched from the primary's own disk, and then the stream is read again.
 """
 
 import asyncio
@@ -91,7 +89,7 @@ class Chained:
             raise Mistrust(f"frame {end.next - 1} came again with other bytes")
 
     def select_new(self, message: Frames) -> list[Frame]:
-        """Return the frames of a message that continue this log, every hash checked; Mistrust if they do not."""
+        """Return the frames of a message that continue this log, each hash checked; Mistrust otherwise."""
         own = self.inner.read_end()
         if message.end.next <= own.next:
             self.check_known(message.end)
@@ -207,7 +205,7 @@ class Follower:
         return subscription
 
     async def say_hello(self) -> Welcome:
-        """Return the primary's welcome; ConnectionError if the one that answers belongs to an earlier epoch."""
+        """Return the primary's welcome; ConnectionError if the one that answers is of an earlier epoch."""
         from novate.standby.link import HELLO
 
         state, nonce = self.fence.state, secrets.token_bytes(NONCE_BYTES)

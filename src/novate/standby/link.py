@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import NamedTuple
 
 import nats
@@ -79,7 +79,7 @@ class Link:
                     token=token,
                     error_cb=note_error,
                     max_reconnect_attempts=-1,
-                    reconnect_time_wait=PAUSE_S,  # type: ignore[arg-type]
+                    reconnect_time_wait=PAUSE_S,
                     connect_timeout=1,
                     ping_interval=1,
                     max_outstanding_pings=2,
@@ -231,7 +231,7 @@ class Subscription:
 
 
 @contextlib.contextmanager
-def translated() -> "contextlib.AbstractContextManager[None]":  # type: ignore[misc]
+def translated() -> Iterator[None]:
     """Turn what NATS raises into LinkDown."""
     try:
         yield

@@ -137,7 +137,7 @@ class Primary:
         asyncio.run_coroutine_threadsafe(self.replicate(name, [frame]), self.loop).result()
 
     async def confirm(self, name: str) -> None:
-        """Return once everything of a log may be acknowledged: it is on the standby's disk, or need not be."""
+        """Return once everything of a log may be acknowledged: it is on both disks, or need not be."""
         end = self.logs[name].read_end()
         deadline = self.loop.time() + self.settings.absent_s
         while self.receipts.get(name) != end and not self.passes_alone(deadline):
@@ -237,12 +237,8 @@ class Primary:
         state = self.fence.state
         if (message.epoch, message.node) != (state.epoch, state.partner):
             return None
-        if (
-            self.settings.goes_alone
-            and state.automatic
-            and not message.automatic
-            and message.term == state.term
-        ):
+        gives_up = state.automatic and not message.automatic and message.term == state.term
+        if gives_up and self.settings.goes_alone:
             async with self.enrolling:
                 given_up = replace(self.fence.state, automatic=False)
                 await self.loop.run_in_executor(self.disk, self.fence.write, given_up)
