@@ -2,6 +2,7 @@
 leaves.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -73,6 +74,7 @@ class ForkServer:
             [sys.executable, str(FORK_SERVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.count = 0
+        self.children: list[int] = []
         self.read_line()
 
     def read_line(self) -> str:
@@ -93,7 +95,14 @@ class ForkServer:
         output = self.folder / f"output-{self.count}.txt"
         self.process.stdin.write(json.dumps([str(output), *arguments]) + "\n")
         self.process.stdin.flush()
-        return int(self.read_line()), output
+        self.children.append(int(self.read_line()))
+        return self.children[-1], output
+
+    def kill_children(self) -> None:
+        """End every process that is still there, as after a test that failed."""
+        for process_id in self.children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process_id, signal.SIGKILL)
 
     def close(self) -> None:
         """End the process."""

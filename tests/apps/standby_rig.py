@@ -154,7 +154,9 @@ def write_settings(folder: Path, url: str, **others: object) -> None:
     (folder / "standby.toml").write_text("[standby]\n" + "\n".join(rows) + "\n")
 
 
-def start_standby(server: ForkServer, primary: Path, folder: Path, url: str, *arguments: str) -> StandbyProcess:
+def start_standby(
+    server: ForkServer, primary: Path, folder: Path, url: str, *arguments: str
+) -> StandbyProcess:
     """Start a standby on a directory that has nothing but the primary's keys."""
     folder.mkdir(exist_ok=True)
     if not (folder / "keys").exists():

@@ -39,7 +39,8 @@ KILLS = int(os.environ.get("NOVATE_STANDBY_KILLS", "10"))
 LOAD_S_MAX = 0.4
 OUTAGE_S = 0.2
 SERVING = ("--accounts", "64", "--batch-interval", "0.3", "--no-list")
-TAKE_OVER_S = 1.0
+TAKE_OVER_S = 2.0
+ABSENT_S = 1.0
 DEPOSIT_ATOMS = 5_000_000
 
 
@@ -59,7 +60,7 @@ class Rig:
 
     def begin(self, **settings: object) -> tuple[PrimaryProcess, StandbyProcess]:
         """Create the venue, with its standby."""
-        given = {"take_over_s": TAKE_OVER_S, "absent_s": TAKE_OVER_S} | settings
+        given = {"take_over_s": TAKE_OVER_S, "absent_s": ABSENT_S} | settings
         url = str(given.pop("url", self.nats.url))
         write_settings(self.primary_folder, url, **given)
         funds = [f"--fund=0x{compute_address(each.key.public_key).hex()}=100000" for each in self.traders]
@@ -111,6 +112,7 @@ class Rig:
         await asyncio.gather(*(trader.close() for trader in self.traders))
 
     def close(self) -> None:
+        self.server.kill_children()
         self.server.close()
         self.nats.close()
 
@@ -178,7 +180,7 @@ async def cut_primary(rig: Rig) -> tuple[int, Path]:
     cable = Cable(rig.nats.port)
     url = await cable.open()
     primary, standby = await asyncio.to_thread(lambda: rig.begin(url=url))
-    old = ServeProcess(primary.process_id, primary.output)
+    old = await asyncio.to_thread(ServeProcess, primary.process_id, primary.output)
     loads = await rig.load(old.url, 0.2, loses_nats=False)
     cable.is_cut = True
     serving = await asyncio.to_thread(standby.wait_serving)
@@ -224,8 +226,7 @@ async def cut_standby(rig: Rig) -> None:
     cable = Cable(rig.nats.port)
     url = await cable.open()
     primary, standby = await asyncio.to_thread(rig.begin)
-    serving = ServeProcess(primary.process_id, primary.output)
-    standby.wait_following()
+    serving = await asyncio.to_thread(ServeProcess, primary.process_id, primary.output)
     with contextlib.suppress(ProcessLookupError):
         os.kill(standby.process_id, 9)
     again = StandbyProcess(

@@ -144,7 +144,8 @@ class BatchPoster:
 
     async def write_head(self) -> None:
         """Let HEAD name what is published and the chain as it is."""
-        await asyncio.to_thread(self.venue.publisher.write_head, Extent(*self.venue.chain.measure()))
+        # The chain is asked in the thread too: a block that waits for a standby holds its lock.
+        await asyncio.to_thread(lambda: self.venue.publisher.write_head(Extent(*self.venue.chain.measure())))
 
     async def wait_reached(self, number: int) -> None:
         """Return once a batch, of this process or an earlier one, is on the chain."""
@@ -243,4 +244,7 @@ async def run_seals(venue: "Venue") -> None:
         await asyncio.sleep(venue.config.batch_interval_s)
         if venue.engine.sequence > venue.poster.sealed_sequence and not venue.poster.open_batches.full():
             async with venue.poster.seal_lock:
-                await venue.submit_seal()
+                try:
+                    await venue.submit_seal()
+                except VenueBusy as error:
+                    log.warning("no batch was sealed: %s", error)

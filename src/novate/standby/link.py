@@ -243,4 +243,4 @@ def translated() -> Iterator[None]:
 
 async def note_error(error: Exception) -> None:
     """Say what happened to the connection; it goes on by itself."""
-    log.warning("NATS: %s", error or type(error).__name__)
+    log.warning("NATS: %s", str(error) or type(error).__name__)
