@@ -13,6 +13,7 @@ import sys
 
 from novate.apps.cli import app
 from novate.apps.serve import run_serve
+from novate.apps.standby import run_standby
 from novate.execution.warmup import warm_up
 
 
@@ -33,6 +34,7 @@ def run_child(output: str, arguments: list[str]) -> None:
 
 def main() -> None:
     assert callable(run_serve)
+    assert callable(run_standby)
     warm_up()
     # Dead children are reaped by the kernel, so that a number that is gone means a process that is gone.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -2,6 +2,7 @@
 leaves.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -73,6 +74,7 @@ class ForkServer:
             [sys.executable, str(FORK_SERVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.count = 0
+        self.children: list[int] = []
         self.read_line()
 
     def read_line(self) -> str:
@@ -84,12 +86,23 @@ class ForkServer:
 
     def serve(self, *arguments: str) -> ServeProcess:
         """Start `novate serve` with these arguments and return it when it is ready."""
+        return ServeProcess(*self.fork("serve", *arguments))
+
+    def fork(self, *arguments: str) -> tuple[int, Path]:
+        """Start the program with these arguments; return its number and the file with what it prints."""
         assert self.process.stdin is not None
         self.count += 1
         output = self.folder / f"output-{self.count}.txt"
-        self.process.stdin.write(json.dumps([str(output), "serve", *arguments]) + "\n")
+        self.process.stdin.write(json.dumps([str(output), *arguments]) + "\n")
         self.process.stdin.flush()
-        return ServeProcess(int(self.read_line()), output)
+        self.children.append(int(self.read_line()))
+        return self.children[-1], output
+
+    def kill_children(self) -> None:
+        """End every process that is still there, as after a test that failed."""
+        for process_id in self.children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process_id, signal.SIGKILL)
 
     def close(self) -> None:
         """End the process."""

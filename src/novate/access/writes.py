@@ -151,7 +151,10 @@ def enqueue_write(venue: Venue, write: Write) -> "asyncio.Future[Outcome]":
 
 async def await_outcome(venue: Venue, write: Write, future: "asyncio.Future[Outcome]") -> dict[str, Any]:
     """Return a queued command's outcome as shown, or raise the law's code with the receipt."""
-    outcome = await future
+    try:
+        outcome = await future
+    except VenueBusy as error:
+        raise ApiError(AccessCode.VENUE_BUSY) from error
     if outcome.code != Code.OK:
         raise refuse_outcome(venue, write, outcome)
     return write.show(venue, write, outcome)

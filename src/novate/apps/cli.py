@@ -135,6 +135,9 @@ def serve(
     batch_interval: Annotated[
         float, typer.Option(min=0.2, help="Seconds between batches, when created.")
     ] = 2.0,
+    release_standby: Annotated[
+        bool, typer.Option("--release-standby", help="Serve without a standby that is known to be off.")
+    ] = False,
 ) -> None:
     """Run a venue alone, on a data directory.
 
@@ -156,12 +159,14 @@ def serve(
     from novate.execution.journal import JournalError
     from novate.protocol.genesis import GenesisError
     from novate.settlement.chain_log import ChainLogError
+    from novate.standby.fence import FenceError
 
     funds = tuple(parse_fund(each) for each in fund or ())
-    options = ServeOptions(data, host, port, feed, listing, accounts, batch_interval, funds)
+    sizes = accounts, batch_interval
+    options = ServeOptions(data, host, port, feed, listing, *sizes, funds, release_standby)
     try:
         run_loop(run_serve(options, Console()))
-    except (VenueError, JournalError, GenesisError, ChainLogError, OSError) as error:
+    except (VenueError, JournalError, GenesisError, ChainLogError, FenceError, OSError) as error:
         raise fail(error) from error
 
 
@@ -338,6 +343,36 @@ def propose_slice(
         if write is not None:
             typer.echo(f"written to {write_slices(proposals, write)}")
     except (ImpactError, StressError, OSError) as error:
+        raise fail(error) from error
+
+
+@app.command()
+def standby(
+    data: Annotated[Path, typer.Option(file_okay=False, help="Data directory; at first only its keys.")],
+    follow: Annotated[list[str] | None, typer.Option(metavar="URL", help="NATS server. Repeatable.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on after a take-over.")] = "127.0.0.1",
+    port: Port = 8080,
+    feed: Annotated[bool, typer.Option(help="Let the built-in oracles report after a take-over.")] = True,
+    listing: Annotated[bool, typer.Option("--list/--no-list", help="List by rule after a take-over.")] = True,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Serve now: the primary is known to be off for good.")
+    ] = False,
+) -> None:
+    """Hold everything that a venue acknowledges on this disk too, and take over when it is gone.
+
+    [bold]Examples[/]
+
+      mkdir second && cp -r venue/keys second/ && novate standby --data second --follow nats://127.0.0.1:4222
+    """
+    from novate.apps.serve import ServeOptions
+    from novate.apps.standby import StandbyOptions, run_standby
+    from novate.apps.venue import VenueError
+    from novate.settlement.chain_log import ChainLogError
+
+    options = StandbyOptions(ServeOptions(data, host, port, feed, listing), tuple(follow or ()), take_over)
+    try:
+        run_loop(run_standby(options, Console()))
+    except (VenueError, ChainLogError, RuntimeError, ValueError, OSError) as error:
         raise fail(error) from error
 
 

@@ -10,6 +10,7 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from eth_utils.address import to_canonical_address
 from msgspec.structs import replace
@@ -25,10 +26,14 @@ from novate.apps.oracle_feed import OracleFeed
 from novate.apps.price_path import JumpDiffusionPath
 from novate.apps.setup import make_setup
 from novate.apps.slices import read_slices, set_slices
+from novate.apps.standby_primary import end_if_stalled, open_primary, prepare_primary, start_primary
 from novate.apps.venue import Venue
 from novate.apps.venue_config import CONFIG_NAME
 from novate.execution.warmup import warm_up
 from novate.protocol.generated.constants import NS_PER_S
+
+if TYPE_CHECKING:
+    from novate.standby.primary import Primary
 
 READY = "ready"
 FINALITY_DELAY_S = 2
@@ -47,6 +52,7 @@ class ServeOptions:
     accounts: int = 1_024
     batch_interval_s: float = 2.0
     funds: tuple[tuple[str, int], ...] = ()
+    release_standby: bool = False
 
 
 async def open_venue(options: ServeOptions) -> Venue:
@@ -117,22 +123,43 @@ async def add_funds(venue: Venue, funds: tuple[tuple[str, int], ...]) -> None:
     await wait_until_credited(venue, [to_canonical_address(address) for address, _ in funds])
 
 
+def watch_signals() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    return ended
+
+
 async def run_serve(options: ServeOptions, console: Console) -> None:
     """Serve until SIGTERM or SIGINT; then finish what was accepted, publish it and return."""
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
+    ended = watch_signals()
     # First, because a wrong file should be refused at once and not after a minute of compilation.
-    rule = read_rule(options.data) if options.listing else None
-    slices = read_slices(options.data)
+    if options.listing:
+        read_rule(options.data)
+    read_slices(options.data)
+    settings = prepare_primary(options.data, options.release_standby)
     await asyncio.to_thread(warm_up)
     await asyncio.to_thread(load_option_kernels)
     venue = await open_venue(options)
-    market = Market(venue, rule, options.feed)
+    primary = None if settings is None else await open_primary(venue, settings)
+    await serve_venue(venue, options, console, ended, primary)
+
+
+async def serve_venue(
+    venue: Venue,
+    options: ServeOptions,
+    console: Console,
+    ended: asyncio.Event,
+    primary: "Primary | None" = None,
+) -> None:
+    """Serve a recovered venue until the event is set."""
+    market = Market(venue, read_rule(options.data) if options.listing else None, options.feed)
+    if primary is not None:
+        await start_primary(venue, primary, ended)
     await venue.start(options.host, options.port)
     try:
-        await set_slices(venue, slices)
+        await set_slices(venue, read_slices(options.data))
         await market.begin()
         await add_funds(venue, options.funds)
         # Programs that start a venue wait for this line: it is the first on standard output.
@@ -143,5 +170,9 @@ async def run_serve(options: ServeOptions, console: Console) -> None:
         )
         await ended.wait()
     finally:
+        if primary is not None:
+            end_if_stalled(primary)
         await market.end()
         await venue.stop()
+        if primary is not None:
+            await primary.stop()

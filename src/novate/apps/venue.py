@@ -49,7 +49,14 @@ class ChainRequest(msgspec.Struct):
 class Venue:
     """A running venue. Use `Venue.create` or `Venue.open`, then `start`."""
 
-    def __init__(self, folder: Path, config: VenueConfig, genesis: Genesis, recovered: Recovered) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: VenueConfig,
+        genesis: Genesis,
+        recovered: Recovered,
+        chain: EmbeddedChain | None = None,
+    ) -> None:
         self.folder = folder
         self.config = config
         self.genesis = genesis
@@ -62,7 +69,7 @@ class Venue:
             PrivateKey(bytes(load_key(folder / "keys" / f"oracle-{i}.key").key))
             for i in range(config.oracle_count)
         ]
-        self.chain = EmbeddedChain(self.published / "chain.log", config.chain_id, self.clock.time_s)
+        self.chain = chain or EmbeddedChain(self.published / "chain.log", config.chain_id, self.clock.time_s)
         self.provider = EmbeddedProvider(self.chain)
         self.web3 = Web3(self.provider)
         self.settlement = SettlementClient(self.web3, operator, self.manifest)
@@ -82,6 +89,8 @@ class Venue:
             operator_key=self.operator_key,
         )
         self.tasks: list[asyncio.Task[None]] = []
+        # Whether the chain waits for a standby, and would make every request to it wait too.
+        self.is_stalled: Callable[[], bool] = lambda: False
 
     @classmethod
     async def create(cls, folder: Path, setup: VenueSetup) -> "Venue":
@@ -176,6 +185,9 @@ class Venue:
             return web.json_response(
                 {"error": {"code": -32600, "message": "the request is too large"}}, status=413
             )
+        if self.is_stalled():
+            message = "the venue waits for its standby"
+            return web.json_response({"error": {"code": -32000, "message": message}}, status=503)
         answer = await asyncio.to_thread(self.answer_chain, body)
         return web.json_response(answer)
 

@@ -12,7 +12,8 @@ CONFIG_NAME = "venue.json"
 # What an operator may put into a data directory, even before there is a venue.
 LISTING_NAME = "listing.toml"
 SLICES_NAME = "slices.toml"
-OPERATOR_NAMES = (LISTING_NAME, SLICES_NAME)
+STANDBY_NAME = "standby.toml"
+OPERATOR_NAMES = (LISTING_NAME, SLICES_NAME, STANDBY_NAME)
 NS_PER_S = 1_000_000_000
 
 

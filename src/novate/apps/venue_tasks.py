@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from novate.execution.engine import Engine
@@ -36,6 +37,12 @@ class SealedWork(NamedTuple):
     batch: OpenBatch
     entries: list[Entry]
     capture: Capture | None
+
+
+def select_entries(entries: Sequence[Entry], first: int, last: int) -> list[Entry]:
+    """Return the entries of these sequences; the first that is there need not be the journal's first."""
+    offset = entries[0].sequence if entries else first
+    return list(entries[first - offset : last - offset + 1])
 
 
 class BatchPoster:
@@ -80,14 +87,26 @@ class BatchPoster:
         assert recovered is not None, "Condition failed: catch_up runs once."
         entries = recovered.entries
         self.last_entry = entries[-1] if entries else None
+        await asyncio.to_thread(self.post_left)
         self.posted_number = self.venue.publisher.batch_count
         for sealed in recovered.batches:
             header = sealed.header
             if header.number > self.venue.publisher.batch_count:
-                await self.publish(sealed, entries[header.first_sequence - 1 : header.last_sequence])
+                await self.publish(
+                    sealed, select_entries(entries, header.first_sequence, header.last_sequence)
+                )
         self.sealed_sequence = self.venue.publisher.command_count
-        self.unsealed = entries[self.sealed_sequence :]
+        self.unsealed = select_entries(entries, self.sealed_sequence + 1, self.venue.engine.sequence)
         await self.write_head()
+
+    def post_left(self) -> None:
+        """Post the batches that a standby has published and its primary did not live to post."""
+        settlement, publisher = self.venue.settlement, self.venue.publisher
+        posted = settlement.batch_count()
+        if posted >= publisher.batch_count:
+            return
+        for header in publisher.read_headers(posted + 1, publisher.batch_count):
+            settlement.post_header(header)
 
     async def run(self) -> None:
         """Publish and post sealed batches as they come."""
@@ -136,7 +155,8 @@ class BatchPoster:
 
     async def write_head(self) -> None:
         """Let HEAD name what is published and the chain as it is."""
-        await asyncio.to_thread(self.venue.publisher.write_head, Extent(*self.venue.chain.measure()))
+        # The chain is asked in the thread too: a block that waits for a standby holds its lock.
+        await asyncio.to_thread(lambda: self.venue.publisher.write_head(Extent(*self.venue.chain.measure())))
 
     async def wait_reached(self, number: int) -> None:
         """Return once a batch, of this process or an earlier one, is on the chain."""
@@ -235,4 +255,7 @@ async def run_seals(venue: "Venue") -> None:
         await asyncio.sleep(venue.config.batch_interval_s)
         if venue.engine.sequence > venue.poster.sealed_sequence and not venue.poster.open_batches.full():
             async with venue.poster.seal_lock:
-                await venue.submit_seal()
+                try:
+                    await venue.submit_seal()
+                except VenueBusy as error:
+                    log.warning("no batch was sealed: %s", error)

@@ -3,6 +3,8 @@ and only then lets anyone know.
 
     submit -> bounded queue -> [ stamp, encode, append + fdatasync ] -> apply in Numba -> listeners -> callers
 
+With a standby, `replicate` stands between disk and engine, and returns when the other disk has the group.
+
 While a group is being synced the next one gathers, so a busy venue syncs once for many commands.
 """
 
@@ -11,7 +13,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -82,6 +84,8 @@ class Sequencer:
         self.queue: deque[tuple[Command, asyncio.Future[Outcome]]] = deque()
         self.wake = asyncio.Event()
         self.stopping = False
+        self.suspended = False
+        self.replicate: Callable[[list[Entry]], Awaitable[None]] | None = None
         self.disk = ThreadPoolExecutor(1, "journal")
         self.task: asyncio.Task[None] | None = None
 
@@ -101,18 +105,26 @@ class Sequencer:
     async def submit(self, command: Command) -> Outcome:
         """Queue a command and return what became of it, after it is durable.
 
-        Errors     VenueBusy if the queue is full or the venue is stopping.
+        Errors     VenueBusy if the queue is full, or the venue is stopping or waits for its standby.
         """
         return await self.enqueue(command)
 
     def enqueue(self, command: Command) -> "asyncio.Future[Outcome]":
         """Queue a command and return the future of its outcome; order of calls is order of sequence."""
-        if self.stopping or len(self.queue) >= QUEUE_LENGTH_MAX:
+        if self.stopping or self.suspended or len(self.queue) >= QUEUE_LENGTH_MAX:
             raise VenueBusy("the sequencer takes no more commands now")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.queue.append((command, future))
         self.wake.set()
         return future
+
+    def suspend(self, suspended: bool) -> None:
+        """Take no commands for a while, and refuse those that wait and are not in the journal yet."""
+        self.suspended = suspended
+        while suspended and self.queue:
+            _, future = self.queue.popleft()
+            if not future.done():
+                future.set_exception(VenueBusy("the venue waits for its standby; the command was not taken"))
 
     async def run(self) -> None:
         """Serve the queue until told to stop and nothing is left."""
@@ -156,6 +168,8 @@ class Sequencer:
         payloads = [encode_payload(command) for command in commands]
         begun = time.perf_counter_ns()
         entries = await asyncio.get_running_loop().run_in_executor(self.disk, self.journal.append, payloads)
+        if self.replicate is not None:
+            await self.replicate(entries)
         synced = time.perf_counter_ns()
         computing = time.thread_time_ns()
         assert entries[0].sequence == self.engine.sequence + 1, (

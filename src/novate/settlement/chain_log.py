@@ -6,6 +6,7 @@ Opening it tells a torn tail, which is cut off, from a rotten middle, which is a
 
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from novate.protocol.frame import Frame, FrameError, decode_frame, encode_frame, find_frame_after
@@ -21,14 +22,18 @@ class ChainLogError(RuntimeError):
 class ChainLog:
     """An append-only file of frames, or nothing at all if the path is None.
 
-    `frames` are those found at opening; `torn_bytes` says how many bytes after them were cut off.
+    `frames` are those found at opening; `torn_bytes` says how many bytes after them were cut off. `end` is
+    the number of durable frames and the hash of the last one. `on_durable` is called with each new frame,
+    which nobody may see before it returns.
     """
 
     def __init__(self, path: Path | None, origin: bytes) -> None:
         self.frames: list[Frame] = []
         self.torn_bytes = 0
         self.head = origin
+        self.end = (0, origin)
         self.byte_count = 0
+        self.on_durable: Callable[[bytes], None] = lambda frame: None
         self._descriptor = -1
         self._failed = False
         if path is None:
@@ -69,6 +74,7 @@ class ChainLog:
                 break
             self.frames.append(frame)
             self.head, offset = frame.hash, frame.end
+            self.end = (len(self.frames), self.head)
             self.byte_count = offset
 
     def append(self, kind: int, sequence: int, payload: bytes) -> bytes:
@@ -79,16 +85,18 @@ class ChainLog:
         if self._failed:
             raise ChainLogError("the chain log failed before; restart to recover from the file")
         data = encode_frame(kind, sequence, payload, self.head)
+        # A failed write or sync leaves the file in a state that only reading it again can tell.
+        self._failed = True
         if self._descriptor != -1:
-            # A failed write or sync leaves the file in a state that only reading it again can tell.
-            self._failed = True
             written = 0
             while written < len(data):
                 written += os.write(self._descriptor, data[written:])
             os.fdatasync(self._descriptor)
-            self._failed = False
         self.head = data[-32:]
+        self.end = (self.end[0] + 1, self.head)
         self.byte_count += len(data)
+        self.on_durable(data)
+        self._failed = False
         return self.head
 
     def close(self) -> None:

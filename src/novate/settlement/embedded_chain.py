@@ -161,6 +161,24 @@ class EmbeddedChain:
             self._publish(block, block_hash, (MinedTransaction(transaction, raw, 0, 0, outcome),))
         return transaction.hash
 
+    def read_end(self) -> tuple[int, bytes]:
+        """Return (frames, hash of the last one) of the log as it is durable, visible or not yet."""
+        return self._log.end
+
+    def watch(self, on_durable: Callable[[bytes], None]) -> None:
+        """Call somebody with each new frame after it is durable; the block is visible once that returns."""
+        self._log.on_durable = on_durable
+
+    def follow(self, frame: Frame) -> None:
+        """Append and execute the block of another process's log; ChainLogError if it is not the next one."""
+        with self._lock:
+            if (frame.kind, frame.sequence) != (CHAIN_KIND, len(self.blocks)):
+                raise ChainLogError(f"block {frame.sequence} should be block {len(self.blocks)}")
+            block = decode_block(frame.payload)
+            if self._log.append(CHAIN_KIND, block.number, frame.payload) != frame.hash:
+                raise ChainLogError(f"block {block.number} has another hash in this log")
+            self._restore_block(block, frame.hash)
+
     def measure(self) -> tuple[int, bytes, int]:
         """Return (frames, hash of the last one, bytes) of the log as it stands, for HEAD [PUBLISH-2]."""
         with self._lock:
