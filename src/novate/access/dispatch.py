@@ -26,7 +26,7 @@ from novate.access import simulation
 from novate.access.errors import REASON, ApiError, describe_internal_error
 from novate.access.methods_write import WRITE_DECODERS, WRITES
 from novate.access.venue import Caller, Venue
-from novate.access.wire import RequestId, convert_query, decode_parameters, encode_reply
+from novate.access.wire import RequestId, convert_query, decode_parameters, encode_reply, read_clock_us
 from novate.access.writes import Write, await_outcome, enqueue_write, verify_signer
 from novate.execution.sequencer import Outcome
 from novate.protocol.generated.codes import AccessCode
@@ -173,10 +173,20 @@ def prepare_write(venue: Venue, call: Call) -> Write:
     return prepare(venue, call.decode(WRITE_DECODERS[call.method], kind))
 
 
+async def await_counted(
+    venue: Venue, call: Call, write: Write, outcome: "asyncio.Future[Outcome]"
+) -> dict[str, Any]:
+    """Return a queued write's outcome as shown, or raise its refusal; how long it took is counted."""
+    try:
+        return await await_outcome(venue, write, outcome)
+    finally:
+        venue.counters.acknowledgements.observe(max(0, read_clock_us() - call.us_in) * 1_000)
+
+
 async def finish_write(venue: Venue, call: Call, write: Write, outcome: "asyncio.Future[Outcome]") -> bytes:
     """Return the reply of a write that is queued."""
     try:
-        return encode_result(venue, call, await await_outcome(venue, write, outcome))
+        return encode_result(venue, call, await await_counted(venue, call, write, outcome))
     except Exception as error:
         return encode_failure(venue, call, error)
 
@@ -187,9 +197,8 @@ async def answer_call(venue: Venue, caller: Caller, call: Call) -> tuple[bytes, 
         if call.method in WRITES:
             write = prepare_write(venue, call)
             await verify_signer(venue, write)
-            return encode_result(
-                venue, call, await await_outcome(venue, write, enqueue_write(venue, write))
-            ), True
+            queued = enqueue_write(venue, write)
+            return encode_result(venue, call, await await_counted(venue, call, write, queued)), True
         return encode_result(venue, call, await run_read(venue, caller, call)), True
     except Exception as error:
         return encode_failure(venue, call, error), False

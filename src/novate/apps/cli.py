@@ -12,6 +12,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
+from novate.apps.cli_doctor import doctor
+
 app = typer.Typer(
     help="A self-custodial options exchange whose rules are one published integer program.",
     no_args_is_help=True,
@@ -45,6 +47,18 @@ ReportFile = Annotated[Path | None, typer.Option(dir_okay=False, help="Write the
 Makers = Annotated[int, typer.Option(min=1, max=100, help="Market makers.")]
 Takers = Annotated[int, typer.Option(min=1, max=400, help="Takers.")]
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")]
+
+ServeHost = Annotated[
+    str | None, typer.Option(envvar="NOVATE_HOST", help="Address to listen on, if not that of serve.toml.")
+]
+ServePort = Annotated[
+    int | None,
+    typer.Option(min=0, max=65_535, envvar="NOVATE_PORT", help="Port, if not that of serve.toml."),
+]
+AdminPort = Annotated[
+    int | None,
+    typer.Option(min=0, max=65_535, envvar="NOVATE_ADMIN_PORT", help="Port of /metrics, /health and /ready."),
+]
 
 
 def fail(message: object) -> typer.Exit:
@@ -117,8 +131,9 @@ def parse_fund(text: str) -> tuple[str, int]:
 @app.command()
 def serve(
     data: Annotated[Path, typer.Option(file_okay=False, help="Data directory; a new venue if it is empty.")],
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Port = 8080,
+    host: ServeHost = None,
+    port: ServePort = None,
+    admin_port: AdminPort = None,
     feed: Annotated[bool, typer.Option(help="Let three oracles report built-in prices.")] = True,
     listing: Annotated[
         bool, typer.Option("--list/--no-list", help="List by the rule of DIR/listing.toml, or the default.")
@@ -147,6 +162,8 @@ def serve(
 
       novate serve --data venue
 
+      novate serve --data venue --admin-port 9464   # then: curl http://127.0.0.1:9464/metrics
+
       novate serve --data venue --port 9000 --fund 0x70997970C51812dc3A010C7d01b50e0d17dc79C8=10000
 
       curl http://127.0.0.1:8080/api/v2/public/get_instruments?currency=BTC
@@ -158,7 +175,7 @@ def serve(
     from novate.settlement.chain_log import ChainLogError
 
     funds = tuple(parse_fund(each) for each in fund or ())
-    options = ServeOptions(data, host, port, feed, listing, accounts, batch_interval, funds)
+    options = ServeOptions(data, host, port, admin_port, feed, listing, accounts, batch_interval, funds)
     try:
         run_loop(run_serve(options, Console()))
     except (VenueError, JournalError, GenesisError, ChainLogError, OSError) as error:
@@ -339,6 +356,9 @@ def propose_slice(
             typer.echo(f"written to {write_slices(proposals, write)}")
     except (ImpactError, StressError, OSError) as error:
         raise fail(error) from error
+
+
+app.command()(doctor)
 
 
 @app.command()
