@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from novate.apps.cli_doctor import doctor
+from novate.apps.cli_gateway import gateway, keys
 
 app = typer.Typer(
     help="A self-custodial options exchange whose rules are one published integer program.",
@@ -359,6 +360,8 @@ def propose_slice(
 
 
 app.command()(doctor)
+app.command()(gateway)
+app.add_typer(keys, name="keys")
 
 
 @app.command()
