@@ -15,13 +15,16 @@ import msgspec
 
 from novate.access import methods_block as block
 from novate.access import methods_combo as combo
+from novate.access import methods_history as history
 from novate.access import methods_keys as keys
+from novate.access import methods_past as past
 from novate.access import methods_private as private
 from novate.access import methods_public as public
 from novate.access import methods_quote as quote
 from novate.access import methods_rfq as rfq
 from novate.access import parameters as shapes
 from novate.access import parameters_desk as desk
+from novate.access import parameters_history as old
 from novate.access import simulation
 from novate.access.errors import REASON, ApiError, describe_internal_error
 from novate.access.methods_write import WRITE_DECODERS, WRITES
@@ -75,6 +78,48 @@ READS: dict[str, Read] = {
     "public/unsubscribe_all": make_read(public.unsubscribe_all, shapes.NoParameters),
     "public/set_heartbeat": make_read(public.set_heartbeat, shapes.HeartbeatParameters),
     "public/disable_heartbeat": make_read(public.disable_heartbeat, shapes.NoParameters),
+    "public/get_tradingview_chart_data": make_read(history.get_chart, old.ChartParameters),
+    "public/get_historical_volatility": make_read(
+        history.get_historical_volatility, old.VolatilityParameters
+    ),
+    "public/get_funding_rate_history": make_read(history.get_funding_history, old.FundingHistoryParameters),
+    "public/get_last_settlements_by_instrument": make_read(
+        history.get_last_settlements, old.SettlementsParameters
+    ),
+    "public/get_last_settlements_by_currency": make_read(
+        history.get_last_settlements, old.SettlementsParameters
+    ),
+    "public/get_last_trades_by_currency": make_read(
+        history.get_last_trades_by_currency, old.CurrencyTradesParameters
+    ),
+    "public/get_last_trades_by_currency_and_time": make_read(
+        history.get_last_trades_by_currency, old.CurrencyTradesParameters
+    ),
+    "public/get_delivery_prices": make_read(history.get_delivery_prices, old.DeliveryParameters),
+    "public/get_expirations": make_read(history.get_expirations, old.ExpirationsParameters),
+    "public/get_index_price_names": make_read(history.get_index_names, shapes.NoParameters),
+    "private/get_order_history_by_instrument": make_read(past.get_order_history, old.OrderHistoryParameters),
+    "private/get_order_history_by_currency": make_read(past.get_order_history, old.OrderHistoryParameters),
+    "private/get_user_trades_by_currency": make_read(
+        past.get_user_trades_by_currency, old.CurrencyTradesParameters
+    ),
+    "private/get_user_trades_by_currency_and_time": make_read(
+        past.get_user_trades_by_currency, old.CurrencyTradesParameters
+    ),
+    "private/get_user_trades_by_order": make_read(past.get_user_trades_by_order, old.OrderTradesParameters),
+    "private/get_open_orders_by_label": make_read(past.get_open_orders_by_label, old.LabelParameters),
+    "private/get_order_state_by_label": make_read(past.get_order_state_by_label, old.LabelParameters),
+    "private/get_deposits": make_read(past.get_deposits, old.MovementsParameters),
+    "private/get_withdrawals": make_read(past.get_withdrawals, old.MovementsParameters),
+    "private/get_transfers": make_read(past.get_transfers, old.MovementsParameters),
+    "private/get_settlement_history_by_instrument": make_read(
+        past.get_settlement_history, old.SettlementsParameters
+    ),
+    "private/get_settlement_history_by_currency": make_read(
+        past.get_settlement_history, old.SettlementsParameters
+    ),
+    "private/get_current_deposit_address": make_read(past.refuse_deposit_address, shapes.CurrencyParameters),
+    "private/create_deposit_address": make_read(past.refuse_deposit_address, shapes.CurrencyParameters),
     "private/get_positions": make_read(private.get_positions, shapes.CurrencyParameters),
     "private/get_position": make_read(private.get_position, shapes.InstrumentParameters),
     "private/get_account_summary": make_read(private.get_account_summary, shapes.CurrencyParameters),

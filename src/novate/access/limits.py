@@ -28,6 +28,7 @@ class ServerLimits:
     trades_kept: int = 50_000
     closed_orders_kept: int = 50_000
     payments_kept: int = 100_000
+    movements_kept: int = 50_000
     signature_threads: int = 2
     signatures_waiting: int = 8_192
     rfqs_per_account: int = 16

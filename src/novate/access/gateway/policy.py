@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -17,6 +17,7 @@ from novate.access.errors import ApiError
 from novate.protocol.generated.codes import AccessCode
 
 MINUTE_MS = 60_000
+FORBIDDEN_NUMBER = 13021
 Usdc = Annotated[float, msgspec.Meta(ge=0)]
 Rate = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
@@ -38,6 +39,18 @@ class KeyTerms(msgspec.Struct, frozen=True):
     rate_per_minute: int = 0
 
 
+class LimitExceeded(ApiError):
+    """A refusal of this machine's own: Deribit's `forbidden`, so that clients do not log in again for it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(AccessCode.UNAUTHORIZED, f"the gateway's limits: {text}; nothing was signed")
+
+    def describe(self) -> dict[str, Any]:
+        """Return the JSON-RPC error object."""
+        data = {"reason": "gateway_limit", "expected": "a request within gateway.toml and the key's limits"}
+        return {"code": FORBIDDEN_NUMBER, "message": str(self), "data": data}
+
+
 class Policy:
     """The limits of one gateway and one key. `clock_ms` is the wall clock."""
 
@@ -47,23 +60,19 @@ class Policy:
         self.clock_ms = clock_ms
         self.signed: deque[int] = deque()
 
-    def refuse(self, text: str) -> ApiError:
-        """Return a refusal of this machine's own."""
-        return ApiError(AccessCode.UNAUTHORIZED, f"the gateway's limits: {text}; nothing was signed")
-
     def check_key(self, scope: str) -> None:
         """Refuse what the key may not sign, or no longer. [KEY-1] [KEY-2]"""
         if self.terms is None or not scope:
             return  # The account's own key, which the law does not limit, or nothing that a key could sign.
         if self.clock_ms() >= self.terms.expiration_timestamp:
-            raise self.refuse("the session key has expired; authorise another with `novate keys authorize`")
+            raise LimitExceeded("the session key has expired; authorise another with `novate keys authorize`")
         if scope not in self.terms.scope.split():
-            raise self.refuse(f"the session key's scope is {self.terms.scope!r}, this needs {scope!r}")
+            raise LimitExceeded(f"the session key's scope is {self.terms.scope!r}, this needs {scope!r}")
 
     def check_instrument(self, name: str) -> None:
         """Refuse an instrument that no pattern allows."""
         if not any(fnmatchcase(name, pattern) for pattern in self.limits.instruments):
-            raise self.refuse(f"{name} matches none of {self.limits.instruments}")
+            raise LimitExceeded(f"{name} matches none of {self.limits.instruments}")
 
     @property
     def has_notional(self) -> bool:
@@ -77,7 +86,7 @@ class Policy:
         smallest = min((bound for bound in bounds if bound), default=0)
         notional = amount * index_usdc
         if smallest and notional > Decimal(str(smallest)):
-            raise self.refuse(f"an order of {notional:.2f} USDC is above {smallest} USDC")
+            raise LimitExceeded(f"an order of {notional:.2f} USDC is above {smallest} USDC")
 
     def count(self) -> None:
         """Count one command that is about to be signed, or refuse it for coming too soon. [KEY-4]"""
@@ -87,6 +96,6 @@ class Policy:
         while self.signed and self.signed[0] <= now_ms - MINUTE_MS:
             self.signed.popleft()
         if smallest and len(self.signed) >= smallest:
-            raise self.refuse(f"{smallest} commands were signed within a minute")
+            raise LimitExceeded(f"{smallest} commands were signed within a minute")
         if smallest:
             self.signed.append(now_ms)

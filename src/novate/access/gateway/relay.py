@@ -17,6 +17,7 @@ from novate.access.client_errors import ConnectionLost, VenueError
 from novate.access.errors import ApiError
 from novate.access.gateway.credentials import Doorkeeper, Grant
 from novate.access.gateway.desk import GatewayDesk
+from novate.access.gateway.policy import LimitExceeded
 from novate.access.gateway.replies import encode_answer, encode_error
 from novate.access.gateway.translation import TRANSLATIONS
 from novate.access.wire import Request, decode_request, read_clock_us
@@ -199,6 +200,4 @@ def require_grant(grant: Grant | None) -> Grant:
 def check_right(grant: Grant, part: str) -> None:
     """Raise UNAUTHORIZED unless a bot may write in a part of the API."""
     if not grant.may_write(part):
-        raise ApiError(
-            AccessCode.UNAUTHORIZED, f"{grant.name} has no scope {part}:read_write at this gateway"
-        )
+        raise LimitExceeded(f"{grant.name} has no scope {part}:read_write")

@@ -16,6 +16,7 @@ from novate.access.client import UNSIGNED
 from novate.access.client_errors import VenueError
 from novate.access.errors import ApiError, refuse_parameter
 from novate.access.gateway.desk import GatewayDesk
+from novate.access.gateway.policy import LimitExceeded
 from novate.access.parameters_desk import CreateComboParameters
 from novate.protocol.generated.codes import AccessCode, Code
 
@@ -261,8 +262,7 @@ async def transfer(desk: GatewayDesk, params: Params) -> Any:
 
 async def refuse_owner(desk: GatewayDesk, params: Params) -> Any:
     """What only the wallet may do: a session key cannot sign it, by the law. [KEY-2]"""
-    raise ApiError(
-        AccessCode.UNAUTHORIZED,
+    raise LimitExceeded(
         "only the account's own wallet can sign this; a gateway holds a session key. "
         "Use the wallet with the Python client, `novate claim` or `novate keys`",
     )
