@@ -1,5 +1,6 @@
 """Prices and volumes of recent trades by the minute, and the charts that are made of them."""
 
+import itertools
 from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -55,6 +56,17 @@ class CandleTape:
         if self.candles and self.candles[-1].minute == fresh.minute:
             fresh = merge(self.candles.pop(), fresh)
         self.candles.append(fresh)
+
+    def read_last(self, minutes: int) -> Candle | None:
+        """Return the candle of so many minutes in which the latest trade is, or None."""
+        if not self.candles:
+            return None
+        last = self.candles[-1]._replace(minute=self.candles[-1].minute // minutes * minutes)
+        for candle in itertools.islice(reversed(self.candles), 1, None):
+            if candle.minute < last.minute:
+                break
+            last = merge(candle, last)._replace(minute=last.minute)
+        return last
 
     def chart(self, minutes: int, first_minute: int, last_minute: int, count_max: int) -> list[Candle]:
         """Return candles of so many minutes, aligned to the clock, without gaps from the first trade on.

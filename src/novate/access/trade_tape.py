@@ -197,6 +197,11 @@ class TradeTape:
         tape = self.instruments.get(instrument)
         return [] if tape is None else tape.candles.chart(minutes, first_minute, last_minute, count)
 
+    def read_last_candle(self, instrument: int, minutes: int) -> Candle | None:
+        """Return the candle of the latest trade of an instrument, or None."""
+        tape = self.instruments.get(instrument)
+        return None if tape is None else tape.candles.read_last(minutes)
+
     def read_last_ticks(self, instrument: int) -> int | None:
         """Return the price of the last trade, or None."""
         tape = self.instruments.get(instrument)
