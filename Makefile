@@ -16,7 +16,7 @@ SEEDS ?= 2000
 SOURCES := src tests simulation $(wildcard scripts benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check soak format bench lock clean anvil
+.PHONY: help install clients demo test check soak format bench lock clean anvil
 
 help: ## List the targets.
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -44,7 +44,15 @@ anvil: ## Fetch the Ethereum node that the contract tests talk to, if npm is pre
 	    { npm install --no-save --prefix $(ANVIL) --no-fund --no-audit --loglevel=error && \
 	      touch $(ANVIL)/node_modules; }; fi
 
-test: install anvil ## Run every test on WORKERS=2 processes (ARGS="..." are passed to pytest).
+# Each in an environment of its own, because their authors pin what they need.
+clients: install ## Fetch the clients of others that the tests run against the gateway.
+	@for folder in $(dir $(wildcard tests/clients/*/requirements.txt)); do \
+	  test "$$folder/.venv/.installed" -nt "$$folder/requirements.txt" || { \
+	    $(BIN)/uv venv --quiet --clear --python $(BIN)/python "$$folder/.venv" && \
+	    $(BIN)/uv pip install --quiet --python "$$folder/.venv/bin/python" --require-hashes -r "$$folder/requirements.txt" && \
+	    touch "$$folder/.venv/.installed"; } || exit 1; done
+
+test: install anvil clients ## Run every test on WORKERS=2 processes (ARGS="..." are passed to pytest).
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: install ## Check formatting, lint, types, imports, the generated schema and the house rules.
@@ -73,5 +81,5 @@ lock: install ## Renew requirements.lock from pyproject.toml.
 	  --upgrade --quiet --no-header -o requirements.lock
 
 clean: ## Remove .venv, node_modules and every cache below this folder.
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache .import_linter_cache $(ANVIL)/node_modules
+	rm -rf .venv tests/clients/*/.venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache .import_linter_cache $(ANVIL)/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -31,8 +31,9 @@ class ServeProcess:
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             text = self.output.read_text() if self.output.exists() else ""
-            if text.startswith("ready ") and text.endswith("\n"):
-                _, address, _, sequence = text.split()[:4]
+            lines = [line for line in text.splitlines(keepends=True) if line.startswith("ready ")]
+            if lines and lines[0].endswith("\n"):
+                _, address, _, sequence = lines[0].split()
                 return int(address.rsplit(":", 1)[1]), int(sequence)
             if not self.is_alive():
                 raise RuntimeError(f"novate serve ended before it was ready: {text}")

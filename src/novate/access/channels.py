@@ -5,6 +5,7 @@ A name that means nothing here is dropped, as Deribit drops it.
 from collections.abc import Callable
 from typing import NamedTuple
 
+from novate.access.candle_tape import RESOLUTION_MINUTES
 from novate.access.market_payloads import (
     FUTURE,
     FUTURE_COMBO,
@@ -14,6 +15,7 @@ from novate.access.market_payloads import (
     name_kind,
 )
 from novate.execution.engine import Engine, InstrumentView
+from novate.protocol.generated.codes import InstrumentKind
 from novate.protocol.generated.constants import E6
 from novate.protocol.genesis import Genesis
 
@@ -61,6 +63,9 @@ class ChannelReader:
             ("quote", 1): self.read_quote,
             ("trades", 2): self.read_simple,
             ("trades", 3): self.read_filtered,
+            ("chart", 3): self.read_chart,
+            ("perpetual", 2): self.read_perpetual,
+            ("markprice", 2): self.read_marks,
             ("deribit_price_index", 1): self.read_index,
             ("instrument", 3): self.read_state,
         }
@@ -116,6 +121,27 @@ class ChannelReader:
         """Return `deribit_price_index.{index}`."""
         underlying = self.indexes.get(parts[1])
         return None if underlying is None else Channel(name, ("index", underlying), True)
+
+    def read_chart(self, name: str, parts: list[str]) -> Channel | None:
+        """Return `chart.trades.{instrument}.{resolution}`."""
+        number, minutes = self.engine.find_instrument(parts[2]), RESOLUTION_MINUTES.get(parts[3], 0)
+        if parts[1] != "trades" or number < 0 or not minutes:
+            return None
+        return Channel(name, ("chart", number), False, depth=minutes)
+
+    def read_perpetual(self, name: str, parts: list[str]) -> Channel | None:
+        """Return `perpetual.{instrument}.{interval}`."""
+        channel = self.read_simple(name, parts)
+        if channel is None or self.engine.instruments[channel.key[1]].kind != InstrumentKind.PERPETUAL:
+            return None
+        return channel
+
+    def read_marks(self, name: str, parts: list[str]) -> Channel | None:
+        """Return `markprice.options.{index}`."""
+        underlying = self.indexes.get(parts[2])
+        if parts[1] != "options" or underlying is None:
+            return None
+        return Channel(name, ("marks", underlying), False)
 
     def read_state(self, name: str, parts: list[str]) -> Channel | None:
         """Return `instrument.state.{kind}.{currency}`."""

@@ -15,18 +15,21 @@ import msgspec
 
 from novate.access import methods_block as block
 from novate.access import methods_combo as combo
+from novate.access import methods_history as history
 from novate.access import methods_keys as keys
+from novate.access import methods_past as past
 from novate.access import methods_private as private
 from novate.access import methods_public as public
 from novate.access import methods_quote as quote
 from novate.access import methods_rfq as rfq
 from novate.access import parameters as shapes
 from novate.access import parameters_desk as desk
+from novate.access import parameters_history as old
 from novate.access import simulation
 from novate.access.errors import REASON, ApiError, describe_internal_error
 from novate.access.methods_write import WRITE_DECODERS, WRITES
 from novate.access.venue import Caller, Venue
-from novate.access.wire import RequestId, convert_query, decode_parameters, encode_reply
+from novate.access.wire import RequestId, convert_query, decode_parameters, encode_reply, read_clock_us
 from novate.access.writes import Write, await_outcome, enqueue_write, verify_signer
 from novate.execution.sequencer import Outcome
 from novate.protocol.generated.codes import AccessCode
@@ -75,6 +78,48 @@ READS: dict[str, Read] = {
     "public/unsubscribe_all": make_read(public.unsubscribe_all, shapes.NoParameters),
     "public/set_heartbeat": make_read(public.set_heartbeat, shapes.HeartbeatParameters),
     "public/disable_heartbeat": make_read(public.disable_heartbeat, shapes.NoParameters),
+    "public/get_tradingview_chart_data": make_read(history.get_chart, old.ChartParameters),
+    "public/get_historical_volatility": make_read(
+        history.get_historical_volatility, old.VolatilityParameters
+    ),
+    "public/get_funding_rate_history": make_read(history.get_funding_history, old.FundingHistoryParameters),
+    "public/get_last_settlements_by_instrument": make_read(
+        history.get_last_settlements, old.SettlementsParameters
+    ),
+    "public/get_last_settlements_by_currency": make_read(
+        history.get_last_settlements, old.SettlementsParameters
+    ),
+    "public/get_last_trades_by_currency": make_read(
+        history.get_last_trades_by_currency, old.CurrencyTradesParameters
+    ),
+    "public/get_last_trades_by_currency_and_time": make_read(
+        history.get_last_trades_by_currency, old.CurrencyTradesParameters
+    ),
+    "public/get_delivery_prices": make_read(history.get_delivery_prices, old.DeliveryParameters),
+    "public/get_expirations": make_read(history.get_expirations, old.ExpirationsParameters),
+    "public/get_index_price_names": make_read(history.get_index_names, shapes.NoParameters),
+    "private/get_order_history_by_instrument": make_read(past.get_order_history, old.OrderHistoryParameters),
+    "private/get_order_history_by_currency": make_read(past.get_order_history, old.OrderHistoryParameters),
+    "private/get_user_trades_by_currency": make_read(
+        past.get_user_trades_by_currency, old.CurrencyTradesParameters
+    ),
+    "private/get_user_trades_by_currency_and_time": make_read(
+        past.get_user_trades_by_currency, old.CurrencyTradesParameters
+    ),
+    "private/get_user_trades_by_order": make_read(past.get_user_trades_by_order, old.OrderTradesParameters),
+    "private/get_open_orders_by_label": make_read(past.get_open_orders_by_label, old.LabelParameters),
+    "private/get_order_state_by_label": make_read(past.get_order_state_by_label, old.LabelParameters),
+    "private/get_deposits": make_read(past.get_deposits, old.MovementsParameters),
+    "private/get_withdrawals": make_read(past.get_withdrawals, old.MovementsParameters),
+    "private/get_transfers": make_read(past.get_transfers, old.MovementsParameters),
+    "private/get_settlement_history_by_instrument": make_read(
+        past.get_settlement_history, old.SettlementsParameters
+    ),
+    "private/get_settlement_history_by_currency": make_read(
+        past.get_settlement_history, old.SettlementsParameters
+    ),
+    "private/get_current_deposit_address": make_read(past.refuse_deposit_address, shapes.CurrencyParameters),
+    "private/create_deposit_address": make_read(past.refuse_deposit_address, shapes.CurrencyParameters),
     "private/get_positions": make_read(private.get_positions, shapes.CurrencyParameters),
     "private/get_position": make_read(private.get_position, shapes.InstrumentParameters),
     "private/get_account_summary": make_read(private.get_account_summary, shapes.CurrencyParameters),
@@ -173,10 +218,20 @@ def prepare_write(venue: Venue, call: Call) -> Write:
     return prepare(venue, call.decode(WRITE_DECODERS[call.method], kind))
 
 
+async def await_counted(
+    venue: Venue, call: Call, write: Write, outcome: "asyncio.Future[Outcome]"
+) -> dict[str, Any]:
+    """Return a queued write's outcome as shown, or raise its refusal; how long it took is counted."""
+    try:
+        return await await_outcome(venue, write, outcome)
+    finally:
+        venue.counters.acknowledgements.observe(max(0, read_clock_us() - call.us_in) * 1_000)
+
+
 async def finish_write(venue: Venue, call: Call, write: Write, outcome: "asyncio.Future[Outcome]") -> bytes:
     """Return the reply of a write that is queued."""
     try:
-        return encode_result(venue, call, await await_outcome(venue, write, outcome))
+        return encode_result(venue, call, await await_counted(venue, call, write, outcome))
     except Exception as error:
         return encode_failure(venue, call, error)
 
@@ -187,9 +242,8 @@ async def answer_call(venue: Venue, caller: Caller, call: Call) -> tuple[bytes, 
         if call.method in WRITES:
             write = prepare_write(venue, call)
             await verify_signer(venue, write)
-            return encode_result(
-                venue, call, await await_outcome(venue, write, enqueue_write(venue, write))
-            ), True
+            queued = enqueue_write(venue, write)
+            return encode_result(venue, call, await await_counted(venue, call, write, queued)), True
         return encode_result(venue, call, await run_read(venue, caller, call)), True
     except Exception as error:
         return encode_failure(venue, call, error), False

@@ -31,10 +31,15 @@ class FundingTape:
         payments = self.payments.setdefault(instrument, deque(maxlen=self.kept))
         payments.append(Payment(time_ns, amount_atoms, self.read_prices(instrument)[1]))
 
-    def sum_rates(self, instrument: int, begin_ms: int, end_ms: int) -> float:
-        """Return the sum of payments over marks between two times, both included."""
-        return sum(
-            payment.amount_atoms / payment.mark_atoms
+    def list_payments(self, instrument: int, begin_ms: int, end_ms: int) -> list[Payment]:
+        """Return the payments between two times, both included, oldest first."""
+        return [
+            payment
             for payment in self.payments.get(instrument, ())
             if begin_ms <= payment.time_ns // NS_PER_MS <= end_ms and payment.mark_atoms > 0
-        )
+        ]
+
+    def sum_rates(self, instrument: int, begin_ms: int, end_ms: int) -> float:
+        """Return the sum of payments over marks between two times, both included."""
+        payments = self.list_payments(instrument, begin_ms, end_ms)
+        return sum(payment.amount_atoms / payment.mark_atoms for payment in payments)

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from novate.access.wire import MESSAGE_BYTES_MAX
+from novate.execution.statistics import Histogram
 
 NS_PER_S = 1_000_000_000
 
@@ -27,6 +28,7 @@ class ServerLimits:
     trades_kept: int = 50_000
     closed_orders_kept: int = 50_000
     payments_kept: int = 100_000
+    movements_kept: int = 50_000
     signature_threads: int = 2
     signatures_waiting: int = 8_192
     rfqs_per_account: int = 16
@@ -71,3 +73,5 @@ class ServerCounters:
     slow_consumers: int = 0
     connections_refused: int = 0
     refusals: "Counter[str]" = field(default_factory=Counter)
+    # From the arrival of a write at the door to the encoding of its reply, which comes after it is durable.
+    acknowledgements: Histogram = field(default_factory=Histogram)

@@ -6,10 +6,12 @@ published, so a newcomer's snapshot joins the stream of changes without a gap.
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from novate.access.account_payloads import AccountPayloads
+from novate.access.book_rows import PublishedBook, describe_levels, diff_side
 from novate.access.channels import Channel
+from novate.access.chart_rows import describe_candle, describe_marks, describe_perpetual
 from novate.access.funding_tape import FundingTape
 from novate.access.market_payloads import MarketPayloads, name_index
 from novate.access.order_ledger import OrderLedger
@@ -26,6 +28,7 @@ from novate.protocol.generated.codes import Code, CommandKind, EventKind
 from novate.protocol.generated.constants import NS_PER_MS
 
 FLUSH_S = 0.1
+STATE_TOPICS = ("ticker", "quote", "levels", "index", "portfolio", "perpetual", "marks")
 BOOK_DEPTH = 1000
 PENDING_MAX = 1000
 MARKET_EVENTS = frozenset(
@@ -43,13 +46,6 @@ class Subscriber(Protocol):
 
     def send(self, message: bytes) -> None:
         """Queue a message."""
-
-
-class PublishedBook(NamedTuple):
-    """The book as a channel's subscribers know it: lots by ticks, and the change that made it so."""
-
-    change_id: int
-    sides: tuple[dict[int, int], dict[int, int]]
 
 
 class MarketFeed:
@@ -84,7 +80,7 @@ class MarketFeed:
             if channel not in self.books:
                 self.books[channel] = self.read_book(channel.key[1])
             subscriber.send(self.encode(channel, self.describe_snapshot(channel)))
-        elif topic in ("ticker", "quote", "levels", "index", "portfolio"):
+        elif topic in STATE_TOPICS:
             data = self.describe_state(channel)
             if data is not None:
                 subscriber.send(self.encode(channel, data))
@@ -155,9 +151,11 @@ class MarketFeed:
         """Renew the tickers of one underlying, and every portfolio."""
         for channel in self.subscribers:
             topic, number = channel.key
-            if topic == "portfolio":
+            if topic == "portfolio" or channel.key == ("marks", underlying):
                 self.dirty[channel] = None
-            elif topic == "ticker" and self.engine.instruments[number].underlying == underlying:
+            elif (
+                topic in ("ticker", "perpetual") and self.engine.instruments[number].underlying == underlying
+            ):
                 # Marks of hundreds of instruments move together, so raw tickers wait for the next flush too.
                 self.dirty[channel] = None
 
@@ -219,6 +217,8 @@ class MarketFeed:
             data = self.market.describe_trade(trade)
             for channel in public:
                 self.add_record(channel, data)
+        for channel in self.by_key.get(("chart", trade.instrument), ()):
+            self.dirty[channel] = None
         for account in (trade.account, trade.maker_account):
             channels = self.list_user_channels("user_trades", account, instrument)
             if channels:
@@ -292,7 +292,7 @@ class MarketFeed:
         """Return the bytes of a channel's message."""
         return encode_notification("subscription", {"channel": channel.name, "data": data})
 
-    def describe_state(self, channel: Channel) -> dict[str, Any] | None:
+    def describe_state(self, channel: Channel) -> dict[str, Any] | list[dict[str, Any]] | None:
         """Return the present data of a channel without history, or None if there is none."""
         topic, number = channel.key
         if topic == "index":
@@ -307,12 +307,18 @@ class MarketFeed:
                 if number < 0
                 else self.accounts.describe_account(views.read_account(self.engine, number))
             )
+        if topic == "marks":
+            return describe_marks(self.market, number)
         instrument = self.engine.instruments[number]
+        if topic == "chart":
+            return describe_candle(self.ledger.tape, instrument, channel.depth)
+        if topic == "perpetual":
+            return describe_perpetual(self.market, instrument)
         if topic == "ticker":
             return self.market.describe_ticker(instrument)
         if topic == "quote":
             return self.market.describe_quote(instrument)
-        return self.describe_grouped(channel, instrument)
+        return describe_levels(self.read_book(instrument.number), channel, instrument, self.market.clock_ns())
 
     def read_book(self, number: int) -> PublishedBook:
         """Return an instrument's book from the engine."""
@@ -356,37 +362,3 @@ class MarketFeed:
             "bids": sides[0],
             "asks": sides[1],
         }
-
-    def describe_grouped(self, channel: Channel, instrument: InstrumentView) -> dict[str, Any]:
-        """Return the first levels of the book, grouped: bids rounded down, asks up."""
-        step, offset = channel.step_ticks, instrument.tick_offset
-        book = self.read_book(instrument.number)
-        sides: list[list[list[float]]] = []
-        for side, rounding in zip(book.sides, (0, step - 1), strict=True):
-            levels: dict[int, int] = {}
-            for ticks, lots in side.items():
-                group = (ticks - offset + rounding) // step * step + offset
-                levels[group] = levels.get(group, 0) + lots
-            rows = list(levels.items())[: channel.depth]
-            sides.append(
-                [[show_price(ticks, instrument), show_amount(lots, instrument)] for ticks, lots in rows]
-            )
-        return {
-            "timestamp": self.market.clock_ns() // NS_PER_MS,
-            "instrument_name": instrument.name,
-            "change_id": book.change_id,
-            "bids": sides[0],
-            "asks": sides[1],
-        }
-
-
-def diff_side(old: dict[int, int], new: dict[int, int], instrument: InstrumentView) -> list[list[Any]]:
-    """Return the [action, price, amount] rows that turn one side of a book into another."""
-    rows: list[list[Any]] = []
-    for ticks in old.keys() - new.keys():
-        rows.append(["delete", show_price(ticks, instrument), 0.0])
-    for ticks, lots in new.items():
-        if old.get(ticks) != lots:
-            action = "change" if ticks in old else "new"
-            rows.append([action, show_price(ticks, instrument), show_amount(lots, instrument)])
-    return rows

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from novate.access.candle_tape import Candle, CandleTape
 from novate.execution.sequencer import Outcome
 
 BUCKET_NS = 300_000_000_000  # Five minutes.
@@ -77,11 +78,12 @@ class DayStatistics(NamedTuple):
 class InstrumentTape:
     """Trades of one instrument, newest last."""
 
-    __slots__ = ("buckets", "direction", "last_ticks", "trade_seq", "trades")
+    __slots__ = ("buckets", "candles", "direction", "last_ticks", "trade_seq", "trades")
 
     def __init__(self) -> None:
         self.trades: deque[Trade] = deque()
         self.buckets: deque[Bucket] = deque(maxlen=BUCKETS + 1)
+        self.candles = CandleTape()
         self.trade_seq = 0
         self.last_ticks: int | None = None
         self.direction = 0
@@ -107,6 +109,7 @@ class InstrumentTape:
         if not is_block:
             first, high, low = (ticks if price is None else price for price in prices)
             prices = (first, max(high, ticks), min(low, ticks))
+            self.candles.count(time_ns, ticks, lots)
         self.buckets[-1] = Bucket(number, *prices, last.lots + lots, last.value + ticks * lots)
 
 
@@ -186,6 +189,18 @@ class TradeTape:
     def list_account_trades(self, account: int) -> list[Trade]:
         """Return the latest trades of an account, newest first."""
         return list(reversed(self.accounts.get(account, ())))
+
+    def chart(
+        self, instrument: int, minutes: int, first_minute: int, last_minute: int, count: int
+    ) -> list[Candle]:
+        """Return candles of an instrument; blocks, which pass by the book, are not in them."""
+        tape = self.instruments.get(instrument)
+        return [] if tape is None else tape.candles.chart(minutes, first_minute, last_minute, count)
+
+    def read_last_candle(self, instrument: int, minutes: int) -> Candle | None:
+        """Return the candle of the latest trade of an instrument, or None."""
+        tape = self.instruments.get(instrument)
+        return None if tape is None else tape.candles.read_last(minutes)
 
     def read_last_ticks(self, instrument: int) -> int | None:
         """Return the price of the last trade, or None."""

@@ -11,6 +11,7 @@ from novate.access.channels import Channel, ChannelReader
 from novate.access.combo_lister import ComboLister
 from novate.access.errors import ApiError
 from novate.access.funding_tape import FundingTape
+from novate.access.history_tape import HistoryTape
 from novate.access.keyring import find_speaker, show_address
 from novate.access.limits import ServerCounters, ServerLimits
 from novate.access.market_feed import MarketFeed
@@ -71,6 +72,7 @@ class Venue:
         self.counters = ServerCounters()
         self.tape = TradeTape(limits.trades_kept, self.read_prices)
         self.funding = FundingTape(limits.payments_kept, self.read_prices)
+        self.history = HistoryTape(limits.movements_kept, self.read_prices)
         self.ledger = OrderLedger(self.tape, limits.closed_orders_kept)
         self.market = MarketPayloads(engine, genesis, self.tape, clock_ns, analytics)
         self.accounts = AccountPayloads(self.market)

@@ -116,6 +116,7 @@ class VenueServer:
         try:
             self.venue.feed.on_outcomes(outcomes)
             self.venue.rfqs.observe(outcomes)
+            self.venue.history.observe(outcomes)
         except Exception:
             self.counters.internal_errors += 1
             logger.exception("could not show the outcomes from sequence %d on", outcomes[0].sequence)

@@ -2,15 +2,19 @@
 needs.
 """
 
-import asyncio
 import json
-from collections.abc import Coroutine
 from importlib.metadata import version as read_version
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
 from rich.console import Console
+
+from novate.apps.cli_doctor import doctor
+from novate.apps.cli_gateway import gateway, keys
+from novate.apps.cli_run import AdminPort, ServeHost, ServePort, fail, run_loop
+from novate.apps.cli_standby import standby
+from novate.apps.cli_stress import propose_slice, stress
 
 app = typer.Typer(
     help="A self-custodial options exchange whose rules are one published integer program.",
@@ -19,11 +23,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
 )
-Result = TypeVar("Result")
 SPEED_MAX = 3_600
 SECONDS_MAX = 86_400
-INTERRUPTED = 130
-REFUSED = 2
 
 ChainFile = Annotated[
     Path | None,
@@ -45,12 +46,6 @@ ReportFile = Annotated[Path | None, typer.Option(dir_okay=False, help="Write the
 Makers = Annotated[int, typer.Option(min=1, max=100, help="Market makers.")]
 Takers = Annotated[int, typer.Option(min=1, max=400, help="Takers.")]
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")]
-
-
-def fail(message: object) -> typer.Exit:
-    """Print one line on standard error and return the exit with status 2."""
-    typer.secho(f"novate: {message}", err=True, fg="red")
-    return typer.Exit(REFUSED)
 
 
 @app.command()
@@ -117,8 +112,9 @@ def parse_fund(text: str) -> tuple[str, int]:
 @app.command()
 def serve(
     data: Annotated[Path, typer.Option(file_okay=False, help="Data directory; a new venue if it is empty.")],
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Port = 8080,
+    host: ServeHost = None,
+    port: ServePort = None,
+    admin_port: AdminPort = None,
     feed: Annotated[bool, typer.Option(help="Let three oracles report built-in prices.")] = True,
     listing: Annotated[
         bool, typer.Option("--list/--no-list", help="List by the rule of DIR/listing.toml, or the default.")
@@ -150,6 +146,8 @@ def serve(
 
       novate serve --data venue
 
+      novate serve --data venue --admin-port 9464   # then: curl http://127.0.0.1:9464/metrics
+
       novate serve --data venue --port 9000 --fund 0x70997970C51812dc3A010C7d01b50e0d17dc79C8=10000
 
       curl http://127.0.0.1:8080/api/v2/public/get_instruments?currency=BTC
@@ -162,8 +160,8 @@ def serve(
     from novate.standby.fence import FenceError
 
     funds = tuple(parse_fund(each) for each in fund or ())
-    sizes = accounts, batch_interval
-    options = ServeOptions(data, host, port, feed, listing, *sizes, funds, release_standby)
+    ports, sizes = (host, port, admin_port), (accounts, batch_interval)
+    options = ServeOptions(data, *ports, feed, listing, *sizes, funds, release_standby)
     try:
         run_loop(run_serve(options, Console()))
     except (VenueError, JournalError, GenesisError, ChainLogError, FenceError, OSError) as error:
@@ -234,164 +232,18 @@ def claim(
         raise fail(error) from error
 
 
-def parse_time(text: str | None) -> int | None:
-    """Return ns UTC of `2022-05-11` or `2022-05-11T20:00`; typer.BadParameter for anything else."""
-    from datetime import UTC, datetime
-
-    if text is None:
-        return None
-    try:
-        given = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} must be a time such as 2022-05-11T20:00, UTC") from error
-    return int((given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()) * 1_000_000_000
-
-
-CrashFiles = Annotated[
-    list[Path],
-    typer.Option(
-        exists=True,
-        dir_okay=False,
-        help="One-minute prices (CSV, may be gzipped) of BTC or ETH, by their names. May be repeated.",
-    ),
-]
-PortfolioFile = Annotated[
-    Path | None, typer.Option(exists=True, dir_okay=False, help="Accounts of a CSV file in their place.")
-]
-StressHours = Annotated[
-    float | None,
-    typer.Option(min=0.1, max=8_784, help="Length; alone, the hours (24) in which prices fell most."),
-]
-TickSeconds = Annotated[
-    int, typer.Option(min=1, max=86_400, help="Seconds between marks; many of them make gaps.")
-]
-InsuranceUsdc = Annotated[float, typer.Option(min=0, max=1e9, help="Insurance fund, USDC.")]
-BackstopUsdc = Annotated[float, typer.Option(min=0, max=1e9, help="Capital of bidders in auctions, USDC.")]
-
-
-@app.command()
-def stress(
-    prices: CrashFiles,
-    accounts: Annotated[int, typer.Option(min=1, max=20_000, help="Accounts drawn from the seed.")] = 1_000,
-    portfolio: PortfolioFile = None,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the same accounts again.")] = 1,
-    begin: Annotated[str | None, typer.Option("--from", help="Beginning, UTC: 2022-05-11T20:00.")] = None,
-    until: Annotated[str | None, typer.Option("--until", help="End, UTC.")] = None,
-    hours: StressHours = None,
-    tick_seconds: TickSeconds = 60,
-    insurance: InsuranceUsdc = 250_000,
-    backstop: BackstopUsdc = 500_000,
-    plot: Annotated[Path | None, typer.Option(dir_okay=False, help="Draw the run as SVG.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole report as JSON.")] = False,
-) -> None:
-    """Replay a crash over a venue full of leveraged accounts, and show who was liquidated and who paid.
-
-    Every account opens its positions by orders within its margin. Then the oracle follows the files, tick
-    after tick, and the law liquidates: slices, auctions, insurance fund, deleveraging. Exit status 0 means
-    that money and lots were conserved after every tick, 1 that they were not.
-
-    [bold]Examples[/]
-
-      novate stress --prices BTC_luna.csv.gz --prices ETH_luna.csv.gz --plot luna.svg
-
-      novate stress --prices BTC_ftx.csv.gz --from 2022-11-08 --hours 36 --backstop 0
-
-      novate stress --prices BTC_luna.csv.gz --portfolio mine.csv --json
-    """
-    from novate.apps.stress import StressOptions
-    from novate.apps.stress_console import show_stress
-    from novate.apps.stress_market import StressError
-
-    window = parse_time(begin), parse_time(until), hours
-    money = round(insurance * 1_000_000), round(backstop * 1_000_000)
-    options = StressOptions(tuple(prices), accounts, portfolio, seed, *window, tick_seconds, *money)
-    try:
-        raise typer.Exit(0 if show_stress(options, plot, as_json) else 1)
-    except (StressError, OSError) as error:
-        raise fail(error) from error
-
-
-@app.command("slice")
-def propose_slice(
-    prices: CrashFiles,
-    impact_bp: Annotated[float, typer.Option(min=0.1, max=1_000, help="Greatest expected move, bp.")] = 10,
-    seconds: Annotated[float, typer.Option(min=0.1, max=3_600, help="Time between two slices.")] = 60,
-    share: Annotated[float, typer.Option(min=1e-6, max=1, help="The venue's share of the volume.")] = 1,
-    write: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Data directory whose operator shall sign them.")
-    ] = None,
-) -> None:
-    """Fit the law of impact to past prices, and propose how large a slice of a liquidation should be.
-
-    With --write the figures go to DIR/slices.toml; at its next start `novate serve --data DIR` signs those
-    that the venue does not have yet.
-
-    [bold]Examples[/]
-
-      novate slice --prices BTC_calm.csv.gz --prices BTC_luna.csv.gz --prices ETH_ftx.csv.gz
-
-      novate slice --prices BTC_calm.csv.gz --share 0.05 --write venue && novate serve --data venue
-    """
-    from novate.analytics.impact import ImpactError
-    from novate.apps.slice_report import SliceLimits, print_proposals, propose_slices, write_slices
-    from novate.apps.stress_market import StressError
-
-    limits = SliceLimits(impact_bp / 10_000, seconds, share)
-    try:
-        proposals = propose_slices(prices, limits)
-        print_proposals(proposals, limits, Console())
-        if write is not None:
-            typer.echo(f"written to {write_slices(proposals, write)}")
-    except (ImpactError, StressError, OSError) as error:
-        raise fail(error) from error
-
-
-@app.command()
-def standby(
-    data: Annotated[Path, typer.Option(file_okay=False, help="Data directory; at first only its keys.")],
-    follow: Annotated[list[str] | None, typer.Option(metavar="URL", help="NATS server. Repeatable.")] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on after a take-over.")] = "127.0.0.1",
-    port: Port = 8080,
-    feed: Annotated[bool, typer.Option(help="Let the built-in oracles report after a take-over.")] = True,
-    listing: Annotated[bool, typer.Option("--list/--no-list", help="List by rule after a take-over.")] = True,
-    take_over: Annotated[
-        bool, typer.Option("--take-over", help="Serve now: the primary is known to be off for good.")
-    ] = False,
-) -> None:
-    """Hold everything that a venue acknowledges on this disk too, and take over when it is gone.
-
-    [bold]Examples[/]
-
-      mkdir second && cp -r venue/keys second/ && novate standby --data second --follow nats://127.0.0.1:4222
-    """
-    from novate.apps.serve import ServeOptions
-    from novate.apps.standby import StandbyOptions, run_standby
-    from novate.apps.venue import VenueError
-    from novate.settlement.chain_log import ChainLogError
-
-    options = StandbyOptions(ServeOptions(data, host, port, feed, listing), tuple(follow or ()), take_over)
-    try:
-        run_loop(run_standby(options, Console()))
-    except (VenueError, ChainLogError, RuntimeError, ValueError, OSError) as error:
-        raise fail(error) from error
+app.command()(stress)
+app.command("slice")(propose_slice)
+app.command()(doctor)
+app.command()(standby)
+app.command()(gateway)
+app.add_typer(keys, name="keys")
 
 
 @app.command()
 def version() -> None:
     """Print the version of this program."""
     typer.echo(f"novate {read_version('novate')}")
-
-
-def run_loop(main: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine on uvloop; a cancelled one exits with status 130, as an interrupted program does."""
-    import uvloop
-
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(main)
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        typer.echo("interrupted", err=True)
-        raise typer.Exit(INTERRUPTED) from None
 
 
 def main() -> None:

@@ -16,14 +16,18 @@ from eth_utils.address import to_canonical_address
 from msgspec.structs import replace
 from rich.console import Console
 
+from novate.access.limits import ServerLimits
+from novate.apps.admin_server import AdminServer
 from novate.apps.funding import fund_address, wait_until_credited
 from novate.apps.listing import is_planned, list_market, resume_market
 from novate.apps.listing_rule import ListingRule
 from novate.apps.listing_task import RULE_LIMITS, ListingTask, read_rule
+from novate.apps.logs import configure_logs
 from novate.apps.market import plan_builtin
 from novate.apps.option_analytics import load_option_kernels
 from novate.apps.oracle_feed import OracleFeed
 from novate.apps.price_path import JumpDiffusionPath
+from novate.apps.serve_config import ServeConfig, read_serve_config
 from novate.apps.setup import make_setup
 from novate.apps.slices import read_slices, set_slices
 from novate.apps.standby_primary import end_if_stalled, open_primary, prepare_primary, start_primary
@@ -42,11 +46,15 @@ log = logging.getLogger("novate.serve")
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """What the command line says; `accounts` and `batch_interval_s` matter when the venue is created."""
+    """What the command line says; `accounts` and `batch_interval_s` matter when the venue is created.
+
+    A host or port of None is that of DIR/serve.toml.
+    """
 
     data: Path
-    host: str = "127.0.0.1"
-    port: int = 8080
+    host: str | None = None
+    port: int | None = None
+    admin_port: int | None = None
     feed: bool = True
     listing: bool = True
     accounts: int = 1_024
@@ -55,15 +63,27 @@ class ServeOptions:
     release_standby: bool = False
 
 
-async def open_venue(options: ServeOptions) -> Venue:
+def merge_config(options: ServeOptions) -> ServeConfig:
+    """Return DIR/serve.toml with what the command line says in its place."""
+    config = read_serve_config(options.data)
+    listen, admin = config.listen, config.admin
+    listen = replace(listen, host=options.host or listen.host)
+    if options.port is not None:
+        listen = replace(listen, port=options.port)
+    if options.admin_port is not None:
+        admin = replace(admin, port=options.admin_port)
+    return replace(config, listen=listen, admin=admin)
+
+
+async def open_venue(options: ServeOptions, limits: ServerLimits) -> Venue:
     """Return the venue of a data directory, created with the built-in market's figures if there is none."""
     if (options.data / CONFIG_NAME).exists():
-        return await Venue.open(options.data)
+        return await Venue.open(options.data, limits)
     plan = plan_builtin(time.time_ns() // NS_PER_S * NS_PER_S)
     setup = make_setup(plan, 1, options.accounts, FINALITY_DELAY_S, options.batch_interval_s)
     if options.listing:
         setup = replace(setup, limits=setup.limits | RULE_LIMITS)
-    return await Venue.create(options.data, setup)
+    return await Venue.create(options.data, setup, limits)
 
 
 class Market:
@@ -135,13 +155,15 @@ async def run_serve(options: ServeOptions, console: Console) -> None:
     """Serve until SIGTERM or SIGINT; then finish what was accepted, publish it and return."""
     ended = watch_signals()
     # First, because a wrong file should be refused at once and not after a minute of compilation.
+    config = merge_config(options)
     if options.listing:
         read_rule(options.data)
     read_slices(options.data)
     settings = prepare_primary(options.data, options.release_standby)
+    configure_logs(config.log.format, config.log.level)
     await asyncio.to_thread(warm_up)
     await asyncio.to_thread(load_option_kernels)
-    venue = await open_venue(options)
+    venue = await open_venue(options, config.make_limits())
     primary = None if settings is None else await open_primary(venue, settings)
     await serve_venue(venue, options, console, ended, primary)
 
@@ -154,21 +176,28 @@ async def serve_venue(
     primary: "Primary | None" = None,
 ) -> None:
     """Serve a recovered venue until the event is set."""
+    config = merge_config(options)
     market = Market(venue, read_rule(options.data) if options.listing else None, options.feed)
+    admin = AdminServer(venue)
     if primary is not None:
         await start_primary(venue, primary, ended)
-    await venue.start(options.host, options.port)
+    await venue.start(config.listen.host, config.listen.port)
     try:
         await set_slices(venue, read_slices(options.data))
         await market.begin()
         await add_funds(venue, options.funds)
+        if config.admin.port is not None:
+            await admin.start(config.admin.host, config.admin.port)
+            log.info("metrics, health and readiness at http://%s:%d", config.admin.host, admin.port)
         # Programs that start a venue wait for this line: it is the first on standard output.
         console.print(
-            f"{READY} http://{options.host}:{venue.port} sequence {venue.engine.sequence}",
+            f"{READY} http://{config.listen.host}:{venue.port} sequence {venue.engine.sequence}",
             highlight=False,
             soft_wrap=True,
         )
         await ended.wait()
+        if config.admin.port is not None:
+            await admin.drain(config.drain.seconds)
     finally:
         if primary is not None:
             end_if_stalled(primary)
@@ -176,3 +205,4 @@ async def serve_venue(
         await venue.stop()
         if primary is not None:
             await primary.stop()
+        await admin.stop()

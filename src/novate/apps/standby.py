@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from novate.apps.option_analytics import load_option_kernels
-from novate.apps.serve import ServeOptions, serve_venue, watch_signals
+from novate.apps.serve import ServeOptions, merge_config, serve_venue, watch_signals
 from novate.apps.standby_primary import make_link, make_primary
 from novate.apps.standby_replica import ReplicaChain, WarmVenue
 from novate.apps.venue_config import CONFIG_NAME, STANDBY_NAME, VenueError, read_config
@@ -191,7 +191,7 @@ async def run_standby(options: StandbyOptions, console: Console) -> None:
         await link.close()
         return
     log.warning("this standby is the primary of epoch %d now", fence.state.epoch)
-    venue = await warm.open()
+    venue = await warm.open(merge_config(options.serving).make_limits())
     primary = make_primary(venue, settings, fence, link)
     await serve_venue(venue, options.serving, console, ended, primary)
 

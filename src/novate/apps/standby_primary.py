@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from novate.apps.venue import Venue
 from novate.apps.venue_config import CONFIG_NAME, LISTING_NAME, SLICES_NAME, STANDBY_NAME, VenueError
-from novate.execution.journal import Entry, find_segments
+from novate.execution.frame_scan import Entry
+from novate.execution.journal import find_segments
 from novate.execution.sequencer import EXIT_FAILED
 from novate.settlement.embedded_chain import ORIGIN
 from novate.settlement.keys import load_key

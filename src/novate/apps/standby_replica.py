@@ -6,10 +6,13 @@ What is sealed is published here at once and posted by nobody; whoever takes ove
 import asyncio
 from pathlib import Path
 
+from novate.access.limits import ServerLimits
+from novate.apps.directory_lock import DirectoryLock
 from novate.apps.venue import Venue
 from novate.apps.venue_config import VenueClock, VenueConfig
 from novate.apps.venue_tasks import SNAPSHOT_COMMANDS, select_entries
-from novate.execution.journal import Entry, Position
+from novate.execution.frame_scan import Entry
+from novate.execution.journal import Position
 from novate.execution.recovery import Recovered, recover, replay_group
 from novate.execution.sealing import SealedBatch
 from novate.execution.snapshot import capture_state, store_capture
@@ -48,6 +51,7 @@ class WarmVenue:
         self.folder = folder
         self.config = config
         self.genesis = genesis
+        self.lock = DirectoryLock(folder)
         self.recovered: Recovered = recover(genesis, folder / "journal", folder / "snapshots")
         self.publisher = Publisher(folder / "published", genesis.raw, genesis.hash)
         self.chain = EmbeddedChain(
@@ -97,11 +101,11 @@ class WarmVenue:
             store_capture(self.folder / "snapshots", capture, sealed.header.state_root)
             self.snapshot_sequence = last.sequence
 
-    async def open(self) -> Venue:
+    async def open(self, limits: ServerLimits) -> Venue:
         """Return the venue of this directory, which goes on where the journal ends."""
         await self.journal.drain()
         if self.applying is not None:
             self.applying.cancel()
         self.publisher.close()
         recovered = self.recovered._replace(entries=self.unsealed)
-        return Venue(self.folder, self.config, self.genesis, recovered, self.chain)
+        return Venue(self.folder, self.config, self.genesis, recovered, self.lock, limits, self.chain)

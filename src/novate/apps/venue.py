@@ -15,8 +15,10 @@ from coincurve import PrivateKey
 from web3 import Web3
 from web3.types import RPCEndpoint
 
+from novate.access.limits import ServerLimits
 from novate.access.market_payloads import Analytics
 from novate.access.venue_server import VenueServer
+from novate.apps.directory_lock import DirectoryLock
 from novate.apps.option_analytics import compute_greeks, compute_implied_volatility
 from novate.apps.venue_config import VenueClock, VenueConfig, VenueError, VenueSetup, read_config
 from novate.apps.venue_create import create_directory
@@ -55,10 +57,13 @@ class Venue:
         config: VenueConfig,
         genesis: Genesis,
         recovered: Recovered,
+        lock: DirectoryLock,
+        limits: ServerLimits | None = None,
         chain: EmbeddedChain | None = None,
     ) -> None:
         self.folder = folder
         self.config = config
+        self.lock = lock
         self.genesis = genesis
         self.clock = VenueClock(config)
         self.published = folder / "published"
@@ -85,6 +90,7 @@ class Venue:
             self.clock.time_ns,
             published_dir=self.published,
             extra_routes=[web.post("/chain", self.handle_chain)],
+            limits=limits,
             analytics=Analytics(compute_greeks, compute_implied_volatility),
             operator_key=self.operator_key,
         )
@@ -93,14 +99,17 @@ class Venue:
         self.is_stalled: Callable[[], bool] = lambda: False
 
     @classmethod
-    async def create(cls, folder: Path, setup: VenueSetup) -> "Venue":
+    async def create(cls, folder: Path, setup: VenueSetup, limits: ServerLimits | None = None) -> "Venue":
         """Create a data directory and open it."""
         await asyncio.to_thread(create_directory, folder, setup)
-        return await cls.open(folder)
+        return await cls.open(folder, limits)
 
     @classmethod
     async def open(
-        cls, folder: Path, progress: Callable[[int, int], None] = lambda done, total: None
+        cls,
+        folder: Path,
+        limits: ServerLimits | None = None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> "Venue":
         """Recover a venue from its data directory; VenueError, JournalError or GenesisError say why not."""
         config = read_config(folder)
@@ -108,12 +117,17 @@ class Venue:
         if not path.exists():
             raise VenueError(f"{path} is missing")
         genesis = parse_genesis(path.read_bytes())
-        recovered = await asyncio.to_thread(
-            recover, genesis, folder / "journal", folder / "snapshots", (), progress
-        )
-        for note in recovered.notes:
-            log.warning("snapshot passed over: %s", note)
-        return cls(folder, config, genesis, recovered)
+        lock = DirectoryLock(folder)
+        try:
+            recovered = await asyncio.to_thread(
+                recover, genesis, folder / "journal", folder / "snapshots", (), progress
+            )
+            for note in recovered.notes:
+                log.warning("snapshot passed over: %s", note)
+            return cls(folder, config, genesis, recovered, lock, limits)
+        except BaseException:
+            lock.release()
+            raise
 
     @property
     def port(self) -> int:
@@ -177,6 +191,7 @@ class Venue:
         await self.sequencer.stop()
         self.publisher.close()
         self.chain.close()
+        self.lock.release()
 
     async def handle_chain(self, request: web.Request) -> web.Response:
         """Answer Ethereum JSON-RPC for the embedded chain, so that any wallet can deposit and claim."""

@@ -9,11 +9,13 @@ import msgspec
 from novate.settlement.files import replace_file
 
 CONFIG_NAME = "venue.json"
+LOCK_NAME = "lock"
 # What an operator may put into a data directory, even before there is a venue.
 LISTING_NAME = "listing.toml"
 SLICES_NAME = "slices.toml"
 STANDBY_NAME = "standby.toml"
-OPERATOR_NAMES = (LISTING_NAME, SLICES_NAME, STANDBY_NAME)
+SERVE_NAME = "serve.toml"
+OPERATOR_NAMES = (LISTING_NAME, SLICES_NAME, STANDBY_NAME, SERVE_NAME)
 NS_PER_S = 1_000_000_000
 
 

@@ -2,7 +2,7 @@
 command.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +32,7 @@ class Recovered(NamedTuple):
     engine: Engine
     journal: Journal
     sealer: Sealer
-    entries: Entries
+    entries: Sequence[Entry]
     batches: list[SealedBatch]
     snapshot: SnapshotHead | None
     notes: list[str]

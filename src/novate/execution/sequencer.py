@@ -20,6 +20,7 @@ from typing import NamedTuple
 from novate.execution.engine import Engine, Events, split_events
 from novate.execution.frame_scan import Entry
 from novate.execution.journal import Journal
+from novate.execution.statistics import Statistics
 from novate.protocol.command import Command, encode_payload
 from novate.protocol.generated.codes import Code, CommandKind
 
@@ -44,18 +45,6 @@ class Outcome(NamedTuple):
     events: Events
     command: Command
     entry: Entry
-
-
-class Statistics:
-    """Counts since the start, for people: nothing decides by them. Engine time is CPU time of the writer."""
-
-    def __init__(self) -> None:
-        self.command_count = 0
-        self.group_count = 0
-        self.engine_ns = 0
-        self.sync_ns = 0
-        self.order_count = 0
-        self.order_engine_ns = 0
 
 
 Listener = Callable[[list[Outcome]], None]
@@ -194,6 +183,7 @@ class Sequencer:
         statistics.group_count += 1
         statistics.engine_ns += engine_ns
         statistics.sync_ns += sync_ns
+        statistics.syncs.observe(sync_ns)
         if all(CommandKind.PLACE <= command.kind <= CommandKind.CANCEL_ALL for command in commands):
             statistics.order_count += len(commands)
             statistics.order_engine_ns += engine_ns

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from novate.execution.journal import FRAME_COMMAND, Entry
+from novate.execution.frame_scan import Entry
+from novate.execution.journal import FRAME_COMMAND
 from novate.protocol.frame import CHECKSUM, FRAME_BYTES_MIN, HASH_BYTES, HEADER, MAGIC, VERSION
 from novate.standby.messages import CHUNK_BYTES_MAX, End
 

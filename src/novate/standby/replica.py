@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from novate.execution.journal import FRAME_COMMAND, Entry, Journal
+from novate.execution.frame_scan import Entry
+from novate.execution.journal import FRAME_COMMAND, Journal
 from novate.protocol.frame import Frame
 from novate.standby.messages import End
 

@@ -1,0 +1,1 @@
+"""Programs that other people wrote, unmodified, against a real venue and a real gateway."""
