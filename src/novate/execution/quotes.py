@@ -16,7 +16,12 @@ from novate.execution.judging import (
     verify_size,
 )
 from novate.execution.key_limits import verify_quote_limits
-from novate.execution.ledger import compute_account_initial, compute_equity, open_position
+from novate.execution.ledger import (
+    compute_account_initial,
+    compute_equity,
+    is_surely_covered,
+    open_position,
+)
 from novate.execution.matching import rest_order, take_order_id
 from novate.execution.open_orders import cancel_group_quotes, cancel_order
 from novate.execution.protection import clear_counts, end_window
@@ -241,5 +246,7 @@ def apply_mass_quote(w: World, command: Record, items: Array) -> None:
         if verify_quote_limits(w, account, underlying, command["key"]) != Code.OK:
             cancel_group_quotes(w, account, group, CancelReason.KEY_LIMIT)
             return
+    if is_surely_covered(w, account):
+        return
     if compute_equity(w, account) < compute_account_initial(w, account, NONE):
         cancel_group_quotes(w, account, group, CancelReason.INITIAL_MARGIN)

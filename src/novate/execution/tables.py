@@ -55,7 +55,8 @@ WAITING = integers(
     "reference", "condition", "trigger_atoms", "trail_atoms", "parent_id",
     "next_in_account", "prev_in_account", "dirty",
 )  # fmt: skip
-# A group of protected quotes; `underlying` is NONE until the group is set, `stale` while its effects are old.
+# A group of protected quotes; `underlying` is NONE until the group is set, `stale` while its effects are
+# old, or no more than a bound.
 GROUP = integers(
     "underlying", "window_ns", "frozen_ns", "quantity_limit_lots", "delta_limit_atoms", "vega_limit_atoms",
     "window_start_ns", "filled_lots", "filled_delta_atoms", "filled_vega_atoms", "frozen_until_ns",
@@ -145,6 +146,9 @@ class World(NamedTuple):
     block_costs: Array  # int64[2, 16], scratch: entry values of both parties before a block
     groups: Array  # GROUP[A, 4]
     group_effects: Array  # int64[A, 4, 34], O_g of the 32 scenarios, then O0_g and G_g
+    group_cuts: (
+        Array  # int64[A, 4, 34], guesses at the worst lot that a limit lets fill: no part of the state
+    )
     group_quotes: Array  # QUOTE[open orders of an account], scratch of one group
     heap: Array  # int64[2, open orders of an account], scratch: value and lots of a group's quotes
     gathered: Array  # PORTFOLIO[1], scratch: a portfolio with its groups of quotes
@@ -229,6 +233,7 @@ def make_world(genesis: Genesis) -> World:
         block_costs=arena.zeros((2, constants.BLOCK_LEG_COUNT_MAX), np.int64),
         groups=arena.zeros((accounts, constants.GROUP_COUNT), GROUP),
         group_effects=arena.zeros((accounts, constants.GROUP_COUNT, GROUP_EFFECT_COUNT), np.int64),
+        group_cuts=arena.zeros((accounts, constants.GROUP_COUNT, GROUP_EFFECT_COUNT), np.int64),
         group_quotes=arena.zeros(constants.OPEN_ORDER_COUNT_MAX, QUOTE),
         heap=arena.zeros((2, constants.OPEN_ORDER_COUNT_MAX), np.int64),
         gathered=arena.zeros(1, PORTFOLIO),
