@@ -124,8 +124,9 @@ def add_group(w: World, account: int, number: int, exact: bool) -> None:
     total["basis_worst_atoms"] -= effects[BASIS]
     total["short_worst_atoms"] += min(limit_lots, group["open_sell_lots"]) * notional
     total["gross_worst_atoms"] += min(limit_lots, group["open_lots"]) * notional
-    for s in range(SCENARIO_COUNT):
-        w.gathered_effects[s] += effects[s]
+    gathered = w.gathered_effects
+    for s in range(gathered.shape[0]):
+        gathered[s] += effects[s]
 
 
 @kernel_inner

@@ -70,6 +70,7 @@ def open_position(w: World, account: int, instrument: int) -> int:
     position["quote_lots"] = 0
     record = w.accounts[account]
     record["first_position"] = link_record(w.positions, slot, record["first_position"])
+    record["position_count"] += 1
     put_slot(w.position_entries, make_position_key(w, account, instrument), slot)
     return int(slot)
 
@@ -86,6 +87,7 @@ def release_position(w: World, slot: int) -> None:
     account = position["account"]
     record = w.accounts[account]
     record["first_position"] = unlink_record(w.positions, slot, record["first_position"])
+    record["position_count"] -= 1
     remove_entry(w.position_entries, make_position_key(w, account, position["instrument"]))
     position["account"] = NONE
     house = w.house[0]

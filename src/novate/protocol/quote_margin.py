@@ -11,7 +11,6 @@ import numpy as np
 
 from novate.kernel import kernel
 from novate.protocol.arithmetic import div_floor
-from novate.protocol.generated.constants import SCENARIO_COUNT
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -86,7 +85,7 @@ def add_protected_bound(
     Range      cuts in -2**38 .. 0, the rest as `compute_protected_worst`: within 2**62. Exact.
     Law        [MARGIN-13]
     """
-    for s in range(SCENARIO_COUNT):
+    for s in range(row.shape[0]):
         bounds[s] += lots * min(0, direction * row[s] + base_atoms - cuts[s])
 
 
