@@ -65,7 +65,7 @@ def compute_protected_worst(values: Array, lots: Array, count: int, limit_lots: 
         total += values[0] * size
         left -= size
         if left == 0:
-            return total
+            return int(total)
         kept -= 1
         values[0] = values[kept]
         lots[0] = lots[kept]
