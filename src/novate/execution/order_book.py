@@ -29,7 +29,8 @@ BLOCK_BITS = 2
 def hash_key(key: int, mask: int) -> int:
     """Return the home of a positive key below 2**45 in a table of mask + 1 slots."""
     block = mul_shift_floor(key >> BLOCK_BITS, SPREAD, SPREAD_SHIFT)
-    return ((block << BLOCK_BITS) | (key & ((1 << BLOCK_BITS) - 1))) & mask
+    # Masked first: in plain Python an id from a command may make the product wider than a word.
+    return ((block & (mask >> BLOCK_BITS)) << BLOCK_BITS) | (key & ((1 << BLOCK_BITS) - 1))
 
 
 @kernel
