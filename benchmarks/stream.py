@@ -50,7 +50,7 @@ PARAMETERS = {
 }
 
 
-def make_genesis(accounts: int, instruments: int) -> Genesis:
+def make_genesis(accounts: int, instruments: int, positions: int) -> Genesis:
     """BTC alone, one oracle."""
     document: dict[str, Any] = {
         "version": 1,
@@ -63,7 +63,7 @@ def make_genesis(accounts: int, instruments: int) -> Genesis:
         "limits": {
             "accounts": accounts,
             "orders": 1 << 18,
-            "positions": 1 << 17,
+            "positions": positions,
             "instruments": instruments,
             "series": SERIES,
             "triggers": 1 << 10,
@@ -88,10 +88,10 @@ def name_account(number: int) -> bytes:
 class Stream:
     """Builds commands. Every account is rich, so every PLACE is accepted and ids can be counted ahead."""
 
-    def __init__(self, accounts: int, instruments: int, seed: int = 7) -> None:
+    def __init__(self, accounts: int, instruments: int, seed: int = 7, positions: int = 1 << 17) -> None:
         self.rng = random.Random(seed)
         self.accounts, self.instruments = accounts, instruments
-        self.engine = Engine(make_genesis(accounts, instruments))
+        self.engine = Engine(make_genesis(accounts, instruments, positions))
         self.now_ns = START_NS
         self.nonces: dict[bytes, int] = {}
         self.next_order_id = 1
@@ -122,9 +122,10 @@ class Stream:
 
     def make_setup(self) -> list[Command]:
         """Deposits, a perpetual, options in ten series, an index, surfaces, marks."""
+        amount_atoms = min(1 << 50, (1 << 60) // self.accounts)
         commands = [
             make_command(
-                CommandKind.DEPOSIT, self.now_ns, name_account(n), cursor=n + 1, amount_atoms=1 << 50
+                CommandKind.DEPOSIT, self.now_ns, name_account(n), cursor=n + 1, amount_atoms=amount_atoms
             )
             for n in range(self.accounts)
         ]

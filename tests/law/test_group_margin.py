@@ -10,7 +10,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from novate.protocol.quote_margin import compute_limit_capacity, compute_protected_worst
+from novate.protocol.quote_margin import (
+    add_protected_bound,
+    compute_limit_capacity,
+    compute_protected_worst,
+)
 
 GROUPS = 4_000
 QUOTES_MAX, LOTS_MAX, VALUE_MAX = 4, 4, 1 << 38
@@ -95,6 +99,40 @@ def test_a_large_group_is_cut_where_its_sorted_lots_say() -> None:
         limit_lots = int(rng.integers(0, lots.sum() + 1))
         each = np.sort(np.repeat(np.minimum(values, 0), lots))
         assert int(each[:limit_lots].sum()) == ask_leaf(values, lots, limit_lots)
+
+
+def bound_worst(
+    values: np.ndarray, lots: np.ndarray, directions: np.ndarray, limit_lots: int, cuts: np.ndarray
+) -> np.ndarray:
+    """A lower bound of the worst of each column of values by its cut, as the engine finds it: half of a value
+    is the row's, the rest does not depend on the column.
+    """
+    bounds = min(limit_lots, int(lots.sum())) * cuts
+    for k in range(len(lots)):
+        base = int(values[k, 0]) // 2
+        row = directions[k] * (values[k] - base)
+        add_protected_bound(bounds, cuts, row, int(directions[k]), base, int(lots[k]))
+    return bounds
+
+
+def test_any_cut_bounds_the_worst_and_the_last_lot_counted_meets_it() -> None:
+    """For random groups and any cut that is no gain, the bound is at most the worst; with the cut that the
+    leaf leaves behind it is the worst itself.
+    """
+    rng = np.random.default_rng(15)
+    for _ in range(300):
+        count, width = int(rng.integers(1, 40)), int(rng.choice([3, 1000, VALUE_MAX]))
+        values = rng.integers(-width, width // 2, (count, 32))
+        lots, directions = rng.integers(1, 100, count), rng.choice([-1, 1], count)
+        limit_lots = int(rng.integers(0, lots.sum() + 2))
+        scratch = [values[:, s].copy() for s in range(32)]
+        worsts = np.array(
+            [compute_protected_worst(column, lots.copy(), count, limit_lots) for column in scratch]
+        )
+        best_cuts = np.minimum(0, np.array([column[0] for column in scratch]))
+        for cuts in (np.zeros(32, np.int64), -rng.integers(0, width + 1, 32), best_cuts):
+            assert (bound_worst(values, lots, directions, limit_lots, cuts) <= worsts).all()
+        assert worsts.tolist() == bound_worst(values, lots, directions, limit_lots, best_cuts).tolist()
 
 
 @pytest.mark.parametrize(

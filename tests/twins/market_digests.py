@@ -71,6 +71,14 @@ def draw_quotes(source: "Source") -> Arguments:
     return values, lots, count, source.randint(0, int(lots.sum()) + 1)
 
 
+def draw_bound(source: "Source") -> Arguments:
+    """Bounds, cuts, a row and a quote."""
+    rng = np.random.default_rng(source.getrandbits(63))
+    bounds, cuts = -rng.integers(0, 2**61, SCENARIO_COUNT), -rng.integers(0, 2**38, SCENARIO_COUNT)
+    row, lots = rng.integers(-(2**37), 2**37, SCENARIO_COUNT), source.randint(-(2**20), 2**20)
+    return bounds, cuts, row, source.choice((-1, 1)), source.pick(-(2**37), 2**37), lots
+
+
 def draw_trade(source: "Source") -> Arguments:
     """A position and a fill of it."""
     position = np.zeros(1, novation.POSITION)[0]
@@ -164,6 +172,7 @@ MAKERS: dict[str, Callable[["Source"], Arguments]] = {
     ),
     "compute_due_atoms": lambda source: (source.pick(-(2**53), 2**53),),
     "compute_protected_worst": draw_quotes,
+    "fill_protected_bound": draw_bound,
     "compute_limit_capacity": lambda source: (
         source.pick(1, 2**60),
         source.pick(-(2**59), 2**59),
@@ -204,6 +213,12 @@ def fill_future_row(*arguments: int) -> tuple[int, ...]:
     return int(mark), *row.tolist(), *basis_row.tolist()
 
 
+def fill_protected_bound(bounds: Any, *arguments: Any) -> list[int]:
+    """The bounds with one quote more."""
+    quote_margin.add_protected_bound(bounds, *arguments)
+    return [int(bound) for bound in bounds]
+
+
 def trade(position: Any, *arguments: int) -> tuple[int, int, int]:
     """The cash of a fill, and the lots and the entry value that it leaves."""
     cash = novation.apply_trade(position, *arguments)
@@ -224,6 +239,7 @@ WEIGHTS: dict[Callable[..., Any], float] = {
     funding.compute_accrual: 5,
     funding.compute_due_atoms: 5,
     quote_margin.compute_protected_worst: 5,
+    fill_protected_bound: 1,
     quote_margin.compute_limit_capacity: 5,
     margin.compute_initial_if_filled: 3,
     trade: 5,

@@ -46,7 +46,7 @@ def can_bear(w: World, backstop: int, account: int, bonus_atoms: int, time_ns: i
         taken = w.portfolios[account, u]
         if w.portfolios[backstop, u]["gross_lots"] + taken["gross_lots"] > GROSS_LOTS_MAX:
             return False
-        own = gather_portfolio(w, backstop, u)
+        own = gather_portfolio(w, backstop, u, True)
         effects = w.effects[backstop, u]
         if own["quote_lots"] != 0:
             effects = w.gathered_effects

@@ -13,6 +13,7 @@ from novate.execution.ledger import (
     compute_surplus_if_filled,
     find_position,
     get_direction,
+    has_quotes,
 )
 from novate.execution.order_book import find_level, find_next_tick
 from novate.execution.order_positions import (
@@ -316,7 +317,9 @@ def verify_margin(w: World, order: Record) -> Code:
     """Check the initial margin with the order open at its full size. [MARGIN-8] [MARGIN-12]"""
     account = order["account"]
     equity = compute_equity(w, account)
-    if equity >= compute_initial_if_open(w, order):
+    if equity >= compute_initial_if_open(w, order, False):
+        return Code.OK
+    if has_quotes(w, account) and equity >= compute_initial_if_open(w, order, True):
         return Code.OK
     if order["flags"] & REDUCE_ONLY != 0:
         if compute_surplus_if_filled(w, order) >= equity - compute_account_initial(w, account, NONE):

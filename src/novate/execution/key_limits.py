@@ -54,7 +54,8 @@ def is_notional_allowed(w: World, account: int, underlying: int, limit_atoms: in
     """Whether W, quotes included, and some more is within a limit (0: none). [MARGIN-7] [MARGIN-13]"""
     if limit_atoms == 0:
         return True
-    return bool(gather_portfolio(w, account, underlying)["gross_worst_atoms"] + more_atoms <= limit_atoms)
+    gathered = gather_portfolio(w, account, underlying, False)  # W does not depend on the effects.
+    return bool(gathered["gross_worst_atoms"] + more_atoms <= limit_atoms)
 
 
 @kernel_inner

@@ -70,6 +70,7 @@ def open_position(w: World, account: int, instrument: int) -> int:
     position["quote_lots"] = 0
     record = w.accounts[account]
     record["first_position"] = link_record(w.positions, slot, record["first_position"])
+    record["position_count"] += 1
     put_slot(w.position_entries, make_position_key(w, account, instrument), slot)
     return int(slot)
 
@@ -86,6 +87,7 @@ def release_position(w: World, slot: int) -> None:
     account = position["account"]
     record = w.accounts[account]
     record["first_position"] = unlink_record(w.positions, slot, record["first_position"])
+    record["position_count"] -= 1
     remove_entry(w.position_entries, make_position_key(w, account, position["instrument"]))
     position["account"] = NONE
     house = w.house[0]
@@ -199,13 +201,15 @@ def compute_unrealised(w: World, account: int) -> int:
     return total
 
 
-@kernel
-def compute_account_initial(w: World, account: int, except_underlying: int) -> int:
-    """Return the initial requirement over all underlyings but one (NONE: over all). [MARGIN-8]"""
+@kernel_inner
+def sum_initial(w: World, account: int, except_underlying: int, exact: bool) -> int:
+    """Return the initial requirement over all underlyings but one (NONE: over all), or what is at least as
+    much and found sooner. [MARGIN-8]
+    """
     total = 0
     for u in range(w.markets.shape[0]):
         if u != except_underlying and w.portfolios[account, u]["gross_lots"] > 0:
-            portfolio = gather_portfolio(w, account, u)
+            portfolio = gather_portfolio(w, account, u, exact)
             effects = w.effects[account, u]
             if portfolio["quote_lots"] != 0:
                 effects = w.gathered_effects
@@ -213,6 +217,27 @@ def compute_account_initial(w: World, account: int, except_underlying: int) -> i
                 portfolio, w.pnl[account, u], effects, w.markets[u]["confidence_e6"], w.parameters[0]
             )
     return total
+
+
+@kernel
+def compute_account_initial(w: World, account: int, except_underlying: int) -> int:
+    """Return the initial requirement over all underlyings but one (NONE: over all). [MARGIN-8]"""
+    return sum_initial(w, account, except_underlying, True)
+
+
+@kernel_inner
+def has_quotes(w: World, account: int) -> bool:
+    """Whether an account has open quotes, without which every bound is the requirement itself."""
+    lots = 0
+    for u in range(w.markets.shape[0]):
+        lots += w.portfolios[account, u]["quote_lots"]
+    return bool(lots != 0)
+
+
+@kernel_inner
+def is_surely_covered(w: World, account: int) -> bool:
+    """Whether equity covers a bound of the initial requirement: False decides nothing."""
+    return bool(compute_equity(w, account) >= sum_initial(w, account, NONE, False))
 
 
 @kernel_inner
@@ -225,15 +250,17 @@ def get_lots(w: World, slot: int) -> tuple[int, int, int]:
 
 
 @kernel_inner
-def compute_initial_with_draft(w: World, order: Record) -> int:
-    """Return the account's initial margin with the draft open at its full size. [MARGIN-8]"""
+def compute_initial_with_draft(w: World, order: Record, exact: bool) -> int:
+    """Return the account's initial margin with the draft open at its full size, or what is at least as much.
+    [MARGIN-8]
+    """
     account, number = order["account"], order["instrument"]
     instrument = w.instruments[number]
     underlying = instrument["underlying"]
     held, buys, sells = get_lots(w, find_position(w, account, number))
     series = max(instrument["series"], 0)  # A perpetual's basis rows are zero, any series' vectors will do.
-    total = compute_account_initial(w, account, underlying)
-    portfolio = gather_portfolio(w, account, underlying)
+    total = sum_initial(w, account, underlying, exact)
+    portfolio = gather_portfolio(w, account, underlying, exact)
     effects = w.effects[account, underlying]
     if portfolio["quote_lots"] != 0:
         effects = w.gathered_effects
@@ -270,7 +297,7 @@ def compute_surplus_if_filled(w: World, order: Record) -> int:
     limit_atoms = order["price_ticks"] * instrument["tick_atoms"]
     base = compute_order_base(direction, instrument["mark_atoms"], limit_atoms, instrument["taker_fee_atoms"])
     total = compute_account_initial(w, account, underlying)
-    portfolio = gather_portfolio(w, account, underlying)
+    portfolio = gather_portfolio(w, account, underlying, True)
     effects = w.effects[account, underlying]
     if portfolio["quote_lots"] != 0:
         effects = w.gathered_effects

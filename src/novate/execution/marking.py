@@ -9,8 +9,7 @@ from typing import Any
 from novate.execution.combos import mark_combos
 from novate.execution.effective_price import compute_band_atoms
 from novate.execution.events import emit
-from novate.execution.ledger import add_held_lots, add_position_sums
-from novate.execution.order_positions import change_order_lots
+from novate.execution.remargining import add_portfolios
 from novate.execution.tables import NONE, World
 from novate.kernel import kernel_inner
 from novate.protocol.arithmetic import div_ceil, mul_ratio_ceil_e6
@@ -23,7 +22,6 @@ from novate.protocol.averaging import (
     is_in_window,
 )
 from novate.protocol.generated.codes import EventKind, InstrumentKind, InstrumentState
-from novate.protocol.generated.constants import BASIS_COUNT, GROUP_COUNT, SCENARIO_COUNT
 from novate.protocol.novation import is_linear
 from novate.protocol.oracle import compute_forward_atoms, compute_variance_ratio_x48
 from novate.protocol.scenarios import (
@@ -176,64 +174,6 @@ def mark_instrument(w: World, number: int, time_ns: int) -> bool:
 
 
 @kernel_inner
-def clear_portfolio(w: World, account: int, underlying: int) -> None:
-    """Set an account's sums of an underlying to zero, its groups' open lots too, to be added up again."""
-    portfolio = w.portfolios[account, underlying]
-    portfolio["value_atoms"] = 0
-    portfolio["cost_atoms"] = 0
-    portfolio["linear_value_atoms"] = 0
-    portfolio["open_cost_atoms"] = 0
-    portfolio["gross_lots"] = 0
-    portfolio["quote_lots"] = 0
-    portfolio["futures_worst_atoms"] = 0
-    portfolio["futures_held_atoms"] = 0
-    portfolio["short_worst_atoms"] = 0
-    portfolio["short_held_atoms"] = 0
-    portfolio["gross_worst_atoms"] = 0
-    portfolio["basis_worst_atoms"] = 0
-    portfolio["basis_held_atoms"] = 0
-    portfolio["delta_atoms"] = 0
-    portfolio["delta_up_atoms"] = 0
-    portfolio["delta_down_atoms"] = 0
-    portfolio["vega_atoms"] = 0
-    portfolio["vega_up_atoms"] = 0
-    portfolio["vega_down_atoms"] = 0
-    for s in range(SCENARIO_COUNT):
-        w.pnl[account, underlying, s] = 0
-        w.effects[account, underlying, s] = 0
-    for series in range(w.house[0]["series_count"]):
-        if w.series[series]["underlying"] == underlying:
-            for j in range(BASIS_COUNT):
-                w.basis_held[account, series, j] = 0
-                w.basis_open[account, series, j] = 0
-    for g in range(GROUP_COUNT):
-        if w.groups[account, g]["underlying"] == underlying:
-            w.groups[account, g]["open_lots"] = 0
-            w.groups[account, g]["open_sell_lots"] = 0
-
-
-@kernel_inner
-def add_portfolios(w: World, underlying: int) -> None:
-    """Add up every position and open order of an underlying at the marks of now. [MARK-3]"""
-    house = w.house[0]
-    for slot in range(house["position_high"]):
-        position = w.positions[slot]
-        if position["account"] != NONE and w.instruments[position["instrument"]]["underlying"] == underlying:
-            # Open lots enter with their orders below, one by one, which is what their sums expect.
-            position["open_buy_lots"] = 0
-            position["open_sell_lots"] = 0
-            position["quote_lots"] = 0
-            add_position_sums(w, slot, 1)
-            add_held_lots(
-                w, position["account"], position["instrument"], position["lots"], position["cost_atoms"]
-            )
-    for slot in range(house["order_high"]):
-        order = w.orders[slot]
-        if order["order_id"] != 0 and w.instruments[order["instrument"]]["underlying"] == underlying:
-            change_order_lots(w, order, order["lots"])
-
-
-@kernel_inner
 def mark_underlying(w: World, underlying: int, time_ns: int) -> None:
     """Renew the marks of an underlying and every account's margin in it. [MARK-1] [MARK-3] [COMBO-3]"""
     count = 0
@@ -244,8 +184,6 @@ def mark_underlying(w: World, underlying: int, time_ns: int) -> None:
             if mine and instrument["state"] == InstrumentState.OPEN and mark_instrument(w, i, time_ns):
                 count += 1
         count += mark_combos(w, underlying)
-    for account in range(w.house[0]["account_count"]):
-        clear_portfolio(w, account, underlying)
     add_portfolios(w, underlying)
     w.markets[underlying]["dirty"] = 0
     event = emit(w, EventKind.MARKED)

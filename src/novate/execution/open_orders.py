@@ -74,15 +74,24 @@ def remove_order(w: World, slot: int) -> None:
 
 
 @kernel_inner
+def drop_order(w: World, slot: int, reason: int) -> None:
+    """End an open order, say so, and end its children; its position records stay, as `remove_order` says.
+    [LINK-2]
+    """
+    order = w.orders[slot]
+    account, order_id = order["account"], order["order_id"]
+    emit_order(w, EventKind.CANCELLED, order, order["lots"], order["visible_lots"], reason)
+    remove_order(w, slot)
+    end_children(w, account, order_id)
+
+
+@kernel_inner
 def cancel_order(w: World, slot: int, reason: int) -> None:
     """End an open order, say so, and end its children. [LINK-2]"""
     order = w.orders[slot]
-    account, order_id = order["account"], order["order_id"]
-    number, position = order["instrument"], order["position"]
-    emit_order(w, EventKind.CANCELLED, order, order["lots"], order["visible_lots"], reason)
-    remove_order(w, slot)
+    account, number, position = order["account"], order["instrument"], order["position"]
+    drop_order(w, slot, reason)
     release_order_positions(w, account, number, position)
-    end_children(w, account, order_id)
 
 
 @kernel_inner

@@ -11,13 +11,13 @@ from novate.execution.events import emit
 from novate.execution.ledger import (
     add_position_sums,
     change_open_lots,
-    compute_account_initial,
     compute_initial_with_draft,
     find_position,
     get_direction,
     get_lots,
     open_position,
     release_position,
+    sum_initial,
     trade_position,
 )
 from novate.execution.tables import NONE, World
@@ -186,12 +186,14 @@ def leave_combo_draft(w: World, order: Record) -> None:
 
 
 @kernel_inner
-def compute_initial_if_open(w: World, order: Record) -> int:
-    """Return the account's initial margin with the draft open at its full size. [MARGIN-8] [COMBO-5]"""
+def compute_initial_if_open(w: World, order: Record, exact: bool) -> int:
+    """Return the account's initial margin with the draft open at its full size, or what is at least as much.
+    [MARGIN-8] [COMBO-5]
+    """
     if not is_combo(w, order["instrument"]):
-        return compute_initial_with_draft(w, order)
+        return compute_initial_with_draft(w, order, exact)
     enter_combo_draft(w, order)
-    total = compute_account_initial(w, order["account"], NONE)
+    total = sum_initial(w, order["account"], NONE, exact)
     leave_combo_draft(w, order)
     return total
 

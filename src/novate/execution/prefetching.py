@@ -19,7 +19,7 @@ from novate.execution.tables import (
     World,
 )
 from novate.kernel import kernel_inline, kernel_inner, prefetch
-from novate.protocol.generated.codes import CommandKind
+from novate.protocol.generated.codes import CommandKind, Side
 from novate.protocol.generated.constants import PRICE_TICKS_MAX, SCENARIO_COUNT
 from novate.protocol.margin import PORTFOLIO
 from novate.protocol.novation import POSITION
@@ -29,6 +29,7 @@ Record = Any
 LINE = 64
 ROW_AHEAD, FAR, NEAR, NEXT = 16, 12, 7, 3  # Places ahead of the command whose turn it is.
 IDS_AHEAD = 6
+QUOTES_AHEAD = 3
 VECTOR_BYTES = 8 * SCENARIO_COUNT
 ROW_OFFSETS = (0, 64, 224, 256, 392)  # Where the fields of a trader's command are.
 ACCOUNT_BYTES, INSTRUMENT_BYTES, ORDER_BYTES = ACCOUNT.itemsize, INSTRUMENT.itemsize, ORDER.itemsize
@@ -62,7 +63,33 @@ def prefetch_level(w: World, book: int, ticks: int) -> None:
     prefetch_record(w.levels, place, LEVEL_BYTES)
     prefetch(w.bitmap_low[book], ticks >> 6, 0)
     prefetch(w.bitmap_high[book], ticks >> 12, 0)
-    prefetch(w.bitmap_top, book, 0)
+
+
+@kernel_inner
+def prefetch_side(w: World, number: int, side: int, ticks: int) -> None:
+    """Ask for what renewing one side of a quote touches in its book and in the table of ids; the note of
+    where its order is may be an old one.
+    """
+    book = 2 * number + side
+    if ticks >= 1 and ticks <= PRICE_TICKS_MAX:
+        prefetch_level(w, book, ticks)
+    slot = w.quote_slots[book]
+    if slot != NONE:
+        order = w.orders[slot]
+        place = hash_key(make_level_key(book, order["price_ticks"]), w.levels.shape[0] - 1)
+        prefetch_record(w.levels, place, LEVEL_BYTES)
+        prefetch(w.order_entries, hash_key(order["order_id"], w.order_entries.shape[0] - 1), 0)
+
+
+@kernel_inner
+def prefetch_quote(w: World, items: Array, i: int) -> None:
+    """Look at a quote of the same command whose turn comes soon."""
+    number = items[i]["instrument"]
+    if is_listed(w, number):
+        prefetch_side(w, number, Side.BUY, items[i]["bid_ticks"])
+        prefetch_side(w, number, Side.SELL, items[i]["ask_ticks"])
+        order_id = w.house[0]["next_order_id"] + 2 * QUOTES_AHEAD
+        prefetch(w.order_entries, hash_key(order_id, w.order_entries.shape[0] - 1), 0)
 
 
 @kernel_inner
@@ -83,7 +110,6 @@ def prefetch_instrument(w: World, number: int) -> None:
     prefetch_record(w.instruments, number, INSTRUMENT_BYTES)
     prefetch_record(w.rows, number, VECTOR_BYTES)
     prefetch(w.basis_rows, number, 0)
-    prefetch(w.best, 2 * number, 0)
 
 
 @kernel_inner

@@ -16,13 +16,21 @@ from novate.execution.judging import (
     verify_size,
 )
 from novate.execution.key_limits import verify_quote_limits
-from novate.execution.ledger import compute_account_initial, compute_equity, open_position
+from novate.execution.ledger import (
+    compute_account_initial,
+    compute_equity,
+    find_position,
+    is_surely_covered,
+    open_position,
+    release_position,
+)
 from novate.execution.matching import rest_order, take_order_id
-from novate.execution.open_orders import cancel_group_quotes, cancel_order
+from novate.execution.open_orders import cancel_group_quotes, drop_order
+from novate.execution.prefetching import QUOTES_AHEAD, prefetch_quote
 from novate.execution.protection import clear_counts, end_window
 from novate.execution.replacing import reduce_order
 from novate.execution.tables import NONE, Array, World
-from novate.kernel import kernel_inner
+from novate.kernel import JIT_ENABLED, kernel_inner
 from novate.protocol.generated.codes import CancelReason, Code, EventKind, Side, TimeInForce
 from novate.protocol.generated.constants import (
     GROSS_LOTS_MAX,
@@ -124,8 +132,8 @@ def find_quote(w: World, account: int, group: int, number: int, side: int) -> in
 def renew_side(
     w: World, account: int, group: int, number: int, side: int, price_ticks: int, lots: int
 ) -> bool:
-    """Let the quote that is there keep its place if it may, else end it, and return whether it stays.
-    [QUOTE-2]
+    """Let the quote that is there keep its place if it may, else end it, and return whether it stays. The
+    caller releases the position record. [QUOTE-2]
     """
     slot = find_quote(w, account, group, number, side)
     if slot == NONE:
@@ -135,7 +143,7 @@ def renew_side(
         if lots < order["lots"]:
             reduce_order(w, slot, lots)
         return True
-    cancel_order(w, slot, CancelReason.REPLACED)
+    drop_order(w, slot, CancelReason.REPLACED)
     return False
 
 
@@ -203,6 +211,17 @@ def place_side(w: World, order: Record, crossed: bool, time_ns: int) -> int:
 
 
 @kernel_inner
+def release_unquoted(w: World, account: int, number: int) -> None:
+    """Free the position record in an instrument, if there is such an instrument and the record is empty. A
+    quote that takes another's place keeps the record meanwhile, which is the one that it would take.
+    """
+    if number >= 0 and number < w.house[0]["instrument_count"]:
+        position = find_position(w, account, number)
+        if position != NONE:
+            release_position(w, position)
+
+
+@kernel_inner
 def apply_quote(w: World, account: int, group: int, item: Record, time_ns: int) -> int:
     """Apply one two-sided quote, and return how many of its sides were placed. [QUOTE-2]"""
     number = item["instrument"]
@@ -218,6 +237,8 @@ def apply_quote(w: World, account: int, group: int, item: Record, time_ns: int) 
     if ask_lots != 0 and not ask_stays:
         order = draft_quote(w, account, group, number, Side.SELL, ask_ticks, ask_lots)
         placed += place_side(w, order, crossed, time_ns)
+    if placed == 0 and not bid_stays and not ask_stays:
+        release_unquoted(w, account, number)
     return placed
 
 
@@ -235,11 +256,15 @@ def apply_mass_quote(w: World, command: Record, items: Array) -> None:
     note_quotes(w, account, group)
     first, placed = command["first_item"], 0
     for i in range(first, first + command["item_count"]):
+        if JIT_ENABLED and i + QUOTES_AHEAD < first + command["item_count"]:
+            prefetch_quote(w, items, i + QUOTES_AHEAD)
         placed += apply_quote(w, account, group, items[i], time_ns)
     if command["key"] > 0 and placed > 0:
         underlying = w.groups[account, group - 1]["underlying"]
         if verify_quote_limits(w, account, underlying, command["key"]) != Code.OK:
             cancel_group_quotes(w, account, group, CancelReason.KEY_LIMIT)
             return
+    if is_surely_covered(w, account):
+        return
     if compute_equity(w, account) < compute_account_initial(w, account, NONE):
         cancel_group_quotes(w, account, group, CancelReason.INITIAL_MARGIN)

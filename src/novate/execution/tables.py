@@ -36,6 +36,7 @@ ACCOUNT = integers(
     "cash_atoms", "nonce", "open_order_count", "first_position", "first_order", "dirty",
     "tier", "dead_man_ns", "cancel_on_disconnect", "waiting_count", "first_waiting",
     "liquidation_stage", "liquidation_count", "warned", "demand_e6", "owner", "subaccount", "retired_nonce",
+    "position_count",
 )  # fmt: skip
 # A session key; its address as three words, most significant first. It is active while its scope is not 0.
 KEY = integers(
@@ -43,10 +44,11 @@ KEY = integers(
     "max_notional_atoms", "max_delta_atoms", "max_vega_atoms", "rate_per_minute",
     "nonce", "window_start_ns", "window_count",
 )  # fmt: skip
+# Three cache lines: what margin and a walk through an account's orders read, what matching changes, the rest.
 ORDER = integers(
-    "order_id", "account", "instrument", "side", "time_in_force", "price_ticks", "lots", "priority",
-    "next", "prev", "next_in_account", "prev_in_account", "position", "dirty",
-    "flags", "display_lots", "visible_lots", "valid_until_ns", "label", "link", "group", "volatility_bp",
+    "order_id", "account", "instrument", "side", "price_ticks", "lots", "group", "next_in_account",
+    "next", "prev", "prev_in_account", "position", "visible_lots", "display_lots", "flags", "link",
+    "dirty", "priority", "time_in_force", "valid_until_ns", "label", "volatility_bp", "unused_0", "unused_1",
 )  # fmt: skip
 # An order that waits for its trigger or its parent; it is in no book and holds no margin.
 WAITING = integers(
@@ -55,7 +57,8 @@ WAITING = integers(
     "reference", "condition", "trigger_atoms", "trail_atoms", "parent_id",
     "next_in_account", "prev_in_account", "dirty",
 )  # fmt: skip
-# A group of protected quotes; `underlying` is NONE until the group is set, `stale` while its effects are old.
+# A group of protected quotes; `underlying` is NONE until the group is set, `stale` while its effects are
+# old, or no more than a bound.
 GROUP = integers(
     "underlying", "window_ns", "frozen_ns", "quantity_limit_lots", "delta_limit_atoms", "vega_limit_atoms",
     "window_start_ns", "filled_lots", "filled_delta_atoms", "filled_vega_atoms", "frozen_until_ns",
@@ -63,6 +66,11 @@ GROUP = integers(
 )  # fmt: skip
 # A quote as the margin of its group sees it: `base_atoms` is what y[s] has in every scenario.
 QUOTE = integers("instrument", "direction", "base_atoms", "lots")
+# What a position adds to its account's sums for each lot, copied at each mark update: one cache line.
+UNIT = integers(
+    "series", "linear", "mark_atoms", "notional_atoms", "delta_atoms", "vega_atoms",
+    "basis_down_atoms", "basis_up_atoms",
+)  # fmt: skip
 LEVEL = integers("key", "head", "tail", "lots", "count")
 ENTRY = integers("key", "slot")
 INSTRUMENT = integers(
@@ -142,9 +150,15 @@ class World(NamedTuple):
     ready: Array  # int64[W], a heap of the ids of waiting orders whose parent has been filled
     closures: Array  # int64[P, 2], account and weight of each closing in an auto-deleveraging
     due: Array  # int64[2 max(O, W)], heaps on top of each other: ids that sweeps have still to visit
+    units: Array  # UNIT[I], scratch
+    held: Array  # int64[P], scratch: instruments and lots that accounts hold, one account after the other
+    held_ends: Array  # int64[A], scratch: where each account's part of `held` ends
     block_costs: Array  # int64[2, 16], scratch: entry values of both parties before a block
     groups: Array  # GROUP[A, 4]
     group_effects: Array  # int64[A, 4, 34], O_g of the 32 scenarios, then O0_g and G_g
+    group_cuts: (
+        Array  # int64[A, 4, 34], guesses at the worst lot that a limit lets fill: no part of the state
+    )
     group_quotes: Array  # QUOTE[open orders of an account], scratch of one group
     heap: Array  # int64[2, open orders of an account], scratch: value and lots of a group's quotes
     gathered: Array  # PORTFOLIO[1], scratch: a portfolio with its groups of quotes
@@ -164,6 +178,9 @@ SCRATCH = (
     "repriced",
     "closures",
     "due",
+    "units",
+    "held",
+    "held_ends",
     "block_costs",
     "group_quotes",
     "heap",
@@ -226,9 +243,13 @@ def make_world(genesis: Genesis) -> World:
         free_waiting=np.arange(waiting - 1, -1, -1, dtype=np.int64),
         ready=arena.zeros(waiting, np.int64),
         due=arena.zeros(2 * max(orders, waiting), np.int64),
+        units=arena.zeros(instruments, UNIT),
+        held=arena.zeros(positions, np.int64),
+        held_ends=arena.zeros(accounts, np.int64),
         block_costs=arena.zeros((2, constants.BLOCK_LEG_COUNT_MAX), np.int64),
         groups=arena.zeros((accounts, constants.GROUP_COUNT), GROUP),
         group_effects=arena.zeros((accounts, constants.GROUP_COUNT, GROUP_EFFECT_COUNT), np.int64),
+        group_cuts=arena.zeros((accounts, constants.GROUP_COUNT, GROUP_EFFECT_COUNT), np.int64),
         group_quotes=arena.zeros(constants.OPEN_ORDER_COUNT_MAX, QUOTE),
         heap=arena.zeros((2, constants.OPEN_ORDER_COUNT_MAX), np.int64),
         gathered=arena.zeros(1, PORTFOLIO),

@@ -1,8 +1,9 @@
 """Margin: the scenario fold, open orders at their exact worst, contingencies, and the two requirements.
 
 One portfolio is one account in one underlying: two vectors of 32 numbers and a record of sums. Every
-function takes the few leaves one step touches. Implements [MARGIN-1] to [MARGIN-10] and [MARGIN-12];
-docs/law/margin.md has the formulas, docs/law/units.md the bit budget.
+function takes the few leaves one step touches. Loops over scenarios run to the length of the vector: a count
+that the compiler knows makes it unroll them into single numbers instead of using wide registers. Implements
+[MARGIN-1] to [MARGIN-10] and [MARGIN-12]; docs/law/margin.md has the formulas, docs/law/units.md the bits.
 """
 
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from novate.kernel import kernel
 from novate.protocol.arithmetic import mul_ratio_ceil_e6
-from novate.protocol.generated.constants import BASIS_COUNT, SCENARIO_COUNT
+from novate.protocol.generated.constants import BASIS_COUNT
 from novate.protocol.novation import is_linear
 
 Record = Any
@@ -72,7 +73,7 @@ def add_order_effect(orders: Array, row: Array, direction: int, base_atoms: int,
     Range      every O[s] stays within 2**24 lots * 2**38. Exact.
     Law        [MARGIN-3]
     """
-    for s in range(SCENARIO_COUNT):
+    for s in range(row.shape[0]):
         y = direction * row[s] + base_atoms
         if y < 0:
             orders[s] += lots * y
@@ -81,7 +82,7 @@ def add_order_effect(orders: Array, row: Array, direction: int, base_atoms: int,
 @kernel
 def add_position_effect(pnl: Array, row: Array, lots: int) -> None:
     """Add `lots` held lots (signed) to the vector P. Exact. [MARGIN-1]"""
-    for s in range(SCENARIO_COUNT):
+    for s in range(row.shape[0]):
         pnl[s] += lots * row[s]
 
 
@@ -89,7 +90,7 @@ def add_position_effect(pnl: Array, row: Array, lots: int) -> None:
 def compute_scan(pnl: Array, orders: Array, open_cost_atoms: int) -> int:
     """Return max(0, -min over s of (P[s] + O[s]), -O0). [MARGIN-8]"""
     worst = min(0, open_cost_atoms)
-    for s in range(SCENARIO_COUNT):
+    for s in range(pnl.shape[0]):
         worst = min(worst, pnl[s] + orders[s])
     return -worst
 
@@ -106,7 +107,7 @@ def compute_scan_with_order(
 ) -> int:
     """Return the scan as if one more order were open, without touching the vectors. [MARGIN-8]"""
     worst = min(0, open_cost_atoms + compute_open_cost(base_atoms, lots))
-    for s in range(SCENARIO_COUNT):
+    for s in range(pnl.shape[0]):
         y = min(direction * row[s] + base_atoms, 0)
         worst = min(worst, pnl[s] + orders[s] + lots * y)
     return -worst
@@ -118,7 +119,7 @@ def compute_scan_if_filled(
 ) -> int:
     """Return the scan as if `signed_lots` more lots were held, without touching the vectors. [MARGIN-12]"""
     worst = min(0, open_cost_atoms)
-    for s in range(SCENARIO_COUNT):
+    for s in range(pnl.shape[0]):
         worst = min(worst, pnl[s] + orders[s] + signed_lots * row[s])
     return -worst
 
@@ -127,7 +128,7 @@ def compute_scan_if_filled(
 def compute_scan_held(pnl: Array) -> int:
     """Return max(0, -min over s of P[s]), positions only. [MARGIN-8]"""
     worst = 0
-    for s in range(SCENARIO_COUNT):
+    for s in range(pnl.shape[0]):
         worst = min(worst, pnl[s])
     return -worst
 

@@ -39,10 +39,11 @@ def compute_protected_worst(values: Array, lots: Array, count: int, limit_lots: 
     """Return the least sum of n * value over all 0 <= n <= lots of each quote with at most `limit_lots` in
     all.
 
-    Both arrays are scratch: their first `count` elements are given and overwritten.
+    Both arrays are scratch: their first `count` elements are given and overwritten. Afterwards values[0] is
+    the value of the last lot counted, or 0 if the limit did not bind: the best cut for `add_protected_bound`.
 
     Units      atoms per lot, lots -> atoms.
-    Range      |value| < 2**38, all lots together <= 2**24: within 2**62. Exact.
+    Range      count >= 1, |value| < 2**38, all lots together <= 2**24: within 2**62. Exact.
     Law        [MARGIN-13]
     """
     kept, open_lots, total = 0, 0, 0
@@ -54,19 +55,38 @@ def compute_protected_worst(values: Array, lots: Array, count: int, limit_lots: 
             total += values[kept] * lots[kept]
             kept += 1
     if open_lots <= limit_lots:
+        values[0] = 0
         return total
     for start in range((kept >> 1) - 1, -1, -1):
         sift_down(values, lots, start, kept)
     left, total = limit_lots, 0
-    while left > 0:
+    while True:
         size = min(left, lots[0])
         total += values[0] * size
         left -= size
+        if left == 0:
+            return int(total)
         kept -= 1
         values[0] = values[kept]
         lots[0] = lots[kept]
         sift_down(values, lots, 0, kept)
-    return total
+
+
+@kernel
+def add_protected_bound(
+    bounds: Array, cuts: Array, row: Array, direction: int, base_atoms: int, lots: int
+) -> None:
+    """Add one quote to a lower bound of `compute_protected_worst` in each scenario.
+
+    For any cut c <= 0 and n lots in all, n <= limit, the sum of n_k * y_k is at least limit * c plus the sum
+    of lots_k * min(0, y_k - c): whatever lies above the cut is counted as nothing more than the cut. Begin
+    with limit * c, where limit is at most the open lots. It is the worst itself if c is the last lot counted.
+
+    Range      cuts in -2**38 .. 0, the rest as `compute_protected_worst`: within 2**62. Exact.
+    Law        [MARGIN-13]
+    """
+    for s in range(row.shape[0]):
+        bounds[s] += lots * min(0, direction * row[s] + base_atoms - cuts[s])
 
 
 @kernel
