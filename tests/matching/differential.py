@@ -75,16 +75,17 @@ class Naive:
 
 
 def draw_operations(rng: np.random.Generator, fair: Records, count: int) -> tuple[Records, Records]:
-    """Half new orders; prices within 12 ticks of the mark; a seventh icebergs; every flag of self-trades."""
+    """Mostly new orders, a third of them aggressive, around the mark; a seventh icebergs; every flag."""
     operations = np.zeros(count, naive.OPERATION)
     number = rng.integers(0, len(fair), count)
-    operations["kind"] = rng.choice(KINDS, count, p=[0.55, 0.25, 0.2])
+    operations["kind"] = rng.choice(KINDS, count, p=[0.6, 0.2, 0.2])
     operations["account"] = rng.integers(0, ACCOUNTS, count)
     operations["instrument"] = number
     operations["side"] = rng.integers(0, 2, count)
     operations["tif"] = rng.choice([naive.GTC, naive.IOC, naive.POST_ONLY], count, p=[0.7, 0.2, 0.1])
     operations["lots"] = rng.integers(1, 40, count)
-    operations["price"] = np.maximum(1, fair[number] + rng.integers(-12, 13, count))
+    inside = np.where(operations["side"] == naive.BUY, -1, 1)
+    operations["price"] = np.maximum(1, fair[number] + inside * rng.integers(-6, 13, count))
     shows = rng.integers(2, 11, count)
     iceberg = (rng.random(count) < 0.15) & (operations["tif"] != naive.IOC) & (operations["lots"] > 1)
     operations["display"] = np.where(iceberg, -(-operations["lots"] // shows), 0)

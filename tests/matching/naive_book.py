@@ -11,6 +11,7 @@ import numpy as np
 from novate.kernel import kernel, kernel_inner
 
 PLACE, CANCEL, REPLACE = 0, 1, 2
+BUY, SELL = 0, 1
 GTC, IOC, POST_ONLY = 0, 1, 2
 CANCEL_MAKER, CANCEL_BOTH = 4, 8
 RESULT, FILL, REST, CANCELLED, REFRESHED, REDUCED = range(6)
