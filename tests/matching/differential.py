@@ -1,7 +1,7 @@
 """Random operations for the engine, the bare books and the naive book at once; every event must be the same.
 
-`python -m tests.matching.differential SEED COUNT` ends with 0 if engine and naive book agree; the tests run it
-on sources with planted bugs.
+`python -m tests.matching.differential SEED COUNT` ends with 0 if engine and naive book agree; the tests run
+it on sources with planted bugs.
 """
 
 import sys
@@ -9,8 +9,8 @@ import warnings
 from typing import Any
 
 import numpy as np
-
 from benchmarks.stream import Stream
+
 from novate.kernel import kernel
 from novate.protocol.generated.codes import Code, CommandKind, EventKind
 from novate.protocol.generated.records import COMMAND, ITEM
@@ -148,7 +148,7 @@ def run_both(seed: int, count: int) -> tuple[Stream, Naive, int]:
         ours = book.run(operations, picks)
         parts = stream.engine.apply_rows(pack_rows(stream, operations, first), items)
         theirs = translate(np.concatenate(parts))
-        assert ours.tobytes() == theirs.tobytes(), name_difference(first, operations, ours, theirs)
+        assert np.array_equal(ours, theirs), name_difference(first, operations, ours, theirs)
         fills += int((ours["kind"] == naive.FILL).sum())
     assert book.list_open() == list_engine_open(stream)
     return stream, book, fills

@@ -1,7 +1,7 @@
-"""The simplest book that obeys the law of matching: orders in no order, and a look at all of them for each step.
+"""The simplest book that obeys the law of matching: orders in no order, all of them looked at for each step.
 
-It shares nothing with the engine but the decorator that compiles it: no levels, no links, no tables of ids. An
-account is a number, an order a record, and what happens is written down as the engine's events should say it.
+It shares nothing with the engine but the decorator that compiles it: no levels, no links, no tables of ids.
+What happens is written down as the engine's events should say it.
 """
 
 from typing import Any
@@ -119,6 +119,7 @@ def match(book: Any, counts: Any, number: int, order: Any, events: Any) -> None:
     elif order["lots"] > 0:
         queue(counts, order)
         tell(events, counts, REST, order, 0, order["price"], order["lots"], order["shown"])
+        assert counts[number]["orders"] < book.shape[0]
         book[counts[number]["orders"]] = order
         counts[number]["orders"] += 1
 

@@ -1,8 +1,9 @@
 """An hour of Nasdaq's orders in AAPL, told by a LOBSTER file, as commands of the venue.
 
-The file tells of 50 price levels a side. An order that it cancels or fills without having told of its arrival was
-open before, or arrived farther away: it is placed where its number, which counts arrivals, says. What the file
-calls an execution of an open order becomes an immediate order of the other side at that price; an execution of a
+The file tells of 50 price levels a side. An order that it cancels or fills without having told of its arrival
+was open before, or arrived farther away: it is placed where its number, which counts arrivals, says. One that
+ends farther away stays open here, which is the only difference that is found. What the file calls an
+execution of an open order becomes an immediate order of the other side at that price; an execution of a
 hidden order changes no book and becomes nothing.
 """
 
@@ -100,8 +101,8 @@ def list_steps(messages: list[Message]) -> Iterator[Step]:
 def count_equal(ours: list[Best], published: list[Best], reach: int) -> tuple[int, int]:
     """How many of our states, one after each event, are the published one of then, and how far that went.
 
-    The published states have no times: ours must be the current one or the next. Where they differ, the next of
-    ours that is among the `reach` next published ones is taken to be that.
+    The published states have no times: ours must be the current one or the next. Where they differ, the next
+    of ours that is among the `reach` next published ones is taken to be that.
     """
     at, equal = 0, 0
     for state in ours:

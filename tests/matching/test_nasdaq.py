@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from benchmarks.stream import Stream
+
 from novate.execution.order_book import find_level
 from novate.kernel import kernel
 from novate.protocol.generated.codes import Code, CommandKind, EventKind, TimeInForce
