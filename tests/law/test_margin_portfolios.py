@@ -1,4 +1,4 @@
-"""A million portfolios: the law requires never less than the exact requirement, and less than three atoms more.
+"""A million portfolios: the law never requires less than exact figures do, nor three atoms more.
 
 Exact is meant of marks and rows as they stand, which are themselves within an atom per floor of exact values
 (test_scenarios.py). Of the parts of a requirement, the shares of futures, short options and confidence (to
