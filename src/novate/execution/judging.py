@@ -24,7 +24,7 @@ from novate.execution.order_positions import (
 )
 from novate.execution.protection import compute_capacity
 from novate.execution.tables import NONE, Array, World
-from novate.kernel import kernel_inner
+from novate.kernel import as_place, kernel_inner
 from novate.protocol.combos import compute_limit_atoms
 from novate.protocol.generated.codes import (
     Code,
@@ -224,7 +224,7 @@ def verify_gross(w: World, order: Record) -> Code:
 @kernel_inner
 def is_crossing(w: World, number: int, side: int, price_ticks: int) -> bool:
     """Whether an order would match on arrival. [MATCH-2]"""
-    best = w.best[number * 2 + 1 - side]
+    best = w.best[as_place(number * 2 + 1 - side)]
     if best == NONE:
         return False
     return bool(price_ticks >= best if side == Side.BUY else price_ticks <= best)

@@ -13,7 +13,7 @@ from novate.execution.order_positions import change_order_lots, release_order_po
 from novate.execution.sweeping import pop_due, push_due
 from novate.execution.tables import NONE, World
 from novate.execution.waiting import end_children, end_waiting_of
-from novate.kernel import kernel_inner
+from novate.kernel import as_place, kernel_inner
 from novate.protocol.generated.codes import CancelReason, EventKind
 
 Record = Any
@@ -24,7 +24,7 @@ def take_order_slot(w: World) -> int:
     """Take a slot from the top of the stack. [MATCH-9]"""
     house = w.house[0]
     house["free_order_count"] -= 1
-    slot = w.free_orders[house["free_order_count"]]
+    slot = w.free_orders[as_place(house["free_order_count"])]
     house["order_high"] = max(house["order_high"], slot + 1)
     return int(slot)
 

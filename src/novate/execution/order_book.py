@@ -7,6 +7,7 @@ addressing tables delete by backward shift, so they never slow down. Nothing her
 
 from novate.execution.tables import LEVEL_TICK_BITS, NONE, Array, World
 from novate.kernel import (
+    as_place,
     count_leading_zeros,
     count_trailing_zeros,
     kernel,
@@ -38,7 +39,7 @@ def find_entry(entries: Array, key: int) -> int:
     """Return the place of a key, or of the free place where it would go."""
     mask = entries.shape[0] - 1
     at = hash_key(key, mask)
-    while entries[at]["key"] != 0 and entries[at]["key"] != key:
+    while entries[as_place(at)]["key"] != 0 and entries[as_place(at)]["key"] != key:
         at = (at + 1) & mask
     return at
 
@@ -48,16 +49,16 @@ def find_slot(entries: Array, key: int) -> int:
     """Return the slot stored under a key, or NONE."""
     if key <= 0:
         return NONE
-    at = find_entry(entries, key)
-    return entries[at]["slot"] if entries[at]["key"] == key else NONE
+    entry = entries[as_place(find_entry(entries, key))]
+    return entry["slot"] if entry["key"] == key else NONE
 
 
 @kernel
 def put_slot(entries: Array, key: int, slot: int) -> None:
     """Store a slot under a key that is not in the table."""
-    at = find_entry(entries, key)
-    entries[at]["key"] = key
-    entries[at]["slot"] = slot
+    entry = entries[as_place(find_entry(entries, key))]
+    entry["key"] = key
+    entry["slot"] = slot
 
 
 @kernel_inner
@@ -68,14 +69,17 @@ def remove_entry(entries: Array, key: int) -> None:
     at = gap
     while True:
         at = (at + 1) & mask
-        other = entries[at]["key"]
-        if other == 0:
+        moved = entries[as_place(at)]
+        key = moved["key"]
+        if key == 0:
             break
-        home = hash_key(other, mask)
-        if ((at - home) & mask) >= ((at - gap) & mask):
-            entries[gap] = entries[at]
+        if ((at - hash_key(key, mask)) & mask) >= ((at - gap) & mask):
+            # Field by field: a copy of the whole record is done in pieces that do not fit the loads after it.
+            entry = entries[as_place(gap)]
+            entry["key"] = key
+            entry["slot"] = moved["slot"]
             gap = at
-    entries[gap]["key"] = 0
+    entries[as_place(gap)]["key"] = 0
 
 
 @kernel_inline
@@ -87,52 +91,52 @@ def make_level_key(book: int, ticks: int) -> int:
 @kernel_inner
 def mark_tick(w: World, book: int, ticks: int) -> None:
     """Note that a price is occupied, and whether it is the best."""
-    word = ticks >> 6
-    w.bitmap_low[book, word] |= 1 << (ticks & 63)
-    w.bitmap_high[book, word >> 6] |= 1 << (word & 63)
-    w.bitmap_top[book] |= 1 << (word >> 6)
-    best = w.best[book]
+    word, at = ticks >> 6, as_place(book)
+    w.bitmap_low[at, as_place(word)] |= 1 << (ticks & 63)
+    w.bitmap_high[at, as_place(word >> 6)] |= 1 << (word & 63)
+    w.bitmap_top[at] |= 1 << (word >> 6)
+    best = w.best[at]
     if best == NONE or (ticks > best if book & 1 == 0 else ticks < best):
-        w.best[book] = ticks
+        w.best[at] = ticks
 
 
 @kernel_inner
 def clear_tick(w: World, book: int, ticks: int) -> None:
     """Note that a price is empty, and find the next best if it was the best."""
-    word = ticks >> 6
-    low = w.bitmap_low[book, word] & ~(1 << (ticks & 63))
-    w.bitmap_low[book, word] = low
+    word, at = ticks >> 6, as_place(book)
+    low = w.bitmap_low[at, as_place(word)] & ~(1 << (ticks & 63))
+    w.bitmap_low[at, as_place(word)] = low
     if low == 0:
-        high = w.bitmap_high[book, word >> 6] & ~(1 << (word & 63))
-        w.bitmap_high[book, word >> 6] = high
+        high = w.bitmap_high[at, as_place(word >> 6)] & ~(1 << (word & 63))
+        w.bitmap_high[at, as_place(word >> 6)] = high
         if high == 0:
-            w.bitmap_top[book] &= ~(1 << (word >> 6))
-    if w.best[book] == ticks:
-        w.best[book] = find_tick_below(w, book, ticks) if book & 1 == 0 else find_tick_above(w, book, ticks)
+            w.bitmap_top[at] &= ~(1 << (word >> 6))
+    if w.best[at] == ticks:
+        w.best[at] = find_tick_below(w, book, ticks) if book & 1 == 0 else find_tick_above(w, book, ticks)
 
 
 @kernel
 def find_tick_above(w: World, book: int, ticks: int) -> int:
     """Return the lowest occupied price >= ticks, or NONE."""
-    word = ticks >> 6
-    bits = w.bitmap_low[book, word] & (-1 << (ticks & 63))
+    word, at = ticks >> 6, as_place(book)
+    bits = w.bitmap_low[at, as_place(word)] & (-1 << (ticks & 63))
     if bits != 0:
         return (word << 6) + count_trailing_zeros(bits)
     word += 1
     group = word >> 6
     if group >= 64:
         return NONE
-    bits = w.bitmap_high[book, group] & (-1 << (word & 63))
+    bits = w.bitmap_high[at, as_place(group)] & (-1 << (word & 63))
     if bits == 0:
         if group == 63:
             return NONE
-        bits = w.bitmap_top[book] & (-1 << (group + 1))
+        bits = w.bitmap_top[at] & (-1 << (group + 1))
         if bits == 0:
             return NONE
         group = count_trailing_zeros(bits)
-        bits = w.bitmap_high[book, group]
+        bits = w.bitmap_high[at, as_place(group)]
     word = (group << 6) + count_trailing_zeros(bits)
-    return (word << 6) + count_trailing_zeros(w.bitmap_low[book, word])
+    return (word << 6) + count_trailing_zeros(w.bitmap_low[at, as_place(word)])
 
 
 @kernel_inline
@@ -145,25 +149,25 @@ def mask_up_to(bit: int) -> int:
 @kernel
 def find_tick_below(w: World, book: int, ticks: int) -> int:
     """Return the highest occupied price <= ticks, or NONE."""
-    word = ticks >> 6
-    bits = w.bitmap_low[book, word] & mask_up_to(ticks & 63)
+    word, at = ticks >> 6, as_place(book)
+    bits = w.bitmap_low[at, as_place(word)] & mask_up_to(ticks & 63)
     if bits != 0:
         return (word << 6) + 63 - count_leading_zeros(bits)
     word -= 1
     if word < 0:
         return NONE
     group = word >> 6
-    bits = w.bitmap_high[book, group] & mask_up_to(word & 63)
+    bits = w.bitmap_high[at, as_place(group)] & mask_up_to(word & 63)
     if bits == 0:
         if group == 0:
             return NONE
-        bits = w.bitmap_top[book] & ~(-1 << group)
+        bits = w.bitmap_top[at] & ~(-1 << group)
         if bits == 0:
             return NONE
         group = 63 - count_leading_zeros(bits)
-        bits = w.bitmap_high[book, group]
+        bits = w.bitmap_high[at, as_place(group)]
     word = (group << 6) + 63 - count_leading_zeros(bits)
-    return (word << 6) + 63 - count_leading_zeros(w.bitmap_low[book, word])
+    return (word << 6) + 63 - count_leading_zeros(w.bitmap_low[at, as_place(word)])
 
 
 @kernel_inner
@@ -180,7 +184,7 @@ def find_level(w: World, book: int, ticks: int) -> int:
     key = make_level_key(book, ticks)
     mask = w.levels.shape[0] - 1
     at = hash_key(key, mask)
-    while w.levels[at]["key"] != 0 and w.levels[at]["key"] != key:
+    while w.levels[as_place(at)]["key"] != 0 and w.levels[as_place(at)]["key"] != key:
         at = (at + 1) & mask
     return at
 
@@ -193,23 +197,27 @@ def remove_level(w: World, gap: int) -> None:
     at = gap
     while True:
         at = (at + 1) & mask
-        other = levels[at]["key"]
-        if other == 0:
+        moved = levels[as_place(at)]
+        key = moved["key"]
+        if key == 0:
             break
-        home = hash_key(other, mask)
-        if ((at - home) & mask) >= ((at - gap) & mask):
-            levels[gap] = levels[at]
+        if ((at - hash_key(key, mask)) & mask) >= ((at - gap) & mask):
+            level = levels[as_place(gap)]
+            level["key"] = key
+            level["head"] = moved["head"]
+            level["tail"] = moved["tail"]
+            level["lots"] = moved["lots"]
+            level["count"] = moved["count"]
             gap = at
-    levels[gap]["key"] = 0
+    levels[as_place(gap)]["key"] = 0
 
 
 @kernel
 def append_order(w: World, slot: int) -> None:
     """Put an order at the end of its level."""
-    order = w.orders[slot]
+    order = w.orders[as_place(slot)]
     book = order["instrument"] * 2 + order["side"]
-    at = find_level(w, book, order["price_ticks"])
-    level = w.levels[at]
+    level = w.levels[as_place(find_level(w, book, order["price_ticks"]))]
     order["next"] = NONE
     if level["key"] == 0:
         level["key"] = make_level_key(book, order["price_ticks"])
@@ -220,7 +228,7 @@ def append_order(w: World, slot: int) -> None:
         mark_tick(w, book, order["price_ticks"])
     else:
         order["prev"] = level["tail"]
-        w.orders[level["tail"]]["next"] = slot
+        w.orders[as_place(level["tail"])]["next"] = slot
     level["tail"] = slot
     level["lots"] += order["visible_lots"]
     level["count"] += 1
@@ -229,19 +237,19 @@ def append_order(w: World, slot: int) -> None:
 @kernel_inner
 def unlink_order(w: World, slot: int) -> None:
     """Take an order with its visible lots out of its level."""
-    order = w.orders[slot]
+    order = w.orders[as_place(slot)]
     book = order["instrument"] * 2 + order["side"]
     at = find_level(w, book, order["price_ticks"])
-    level = w.levels[at]
+    level = w.levels[as_place(at)]
     following, previous = order["next"], order["prev"]
     if previous == NONE:
         level["head"] = following
     else:
-        w.orders[previous]["next"] = following
+        w.orders[as_place(previous)]["next"] = following
     if following == NONE:
         level["tail"] = previous
     else:
-        w.orders[following]["prev"] = previous
+        w.orders[as_place(following)]["prev"] = previous
     level["lots"] -= order["visible_lots"]
     level["count"] -= 1
     if level["head"] == NONE:
@@ -253,9 +261,9 @@ def unlink_order(w: World, slot: int) -> None:
 @kernel_inner
 def reduce_level(w: World, slot: int, lots: int, visible_lots: int) -> None:
     """Take lots of an order away, some of them visible, leaving it in its place."""
-    order = w.orders[slot]
+    order = w.orders[as_place(slot)]
     at = find_level(w, order["instrument"] * 2 + order["side"], order["price_ticks"])
-    w.levels[at]["lots"] -= visible_lots
+    w.levels[as_place(at)]["lots"] -= visible_lots
     order["lots"] -= lots
     order["visible_lots"] -= visible_lots
     order["dirty"] = 1

@@ -2,7 +2,7 @@
 decide nothing; each option and each cached byte is decided here. Nothing else in the house may name Numba.
 """
 
-from novate.kernel.bits import count_leading_zeros, count_trailing_zeros, mul_high, mul_shift_floor
+from novate.kernel.bits import as_place, count_leading_zeros, count_trailing_zeros, mul_high, mul_shift_floor
 from novate.kernel.decorators import kernel, kernel_inline, kernel_inner, watch_compilations
 from novate.kernel.floats import (
     bits_to_float,
@@ -20,6 +20,7 @@ from novate.kernel.tables import pass_by_reference
 __all__ = [
     "JIT_ENABLED",
     "LANES",
+    "as_place",
     "bits_to_float",
     "count_leading_zeros",
     "count_trailing_zeros",

@@ -1,4 +1,4 @@
-"""Integer arithmetic that Python has and Numba has not: 128-bit products and counts of zero bits.
+"""Integers as Python has them and Numba has not: 128-bit products, counts of zero bits, and places in tables.
 
 Each is a plain Python function and an intrinsic of the same result.
 """
@@ -106,5 +106,30 @@ def count_leading_zeros(x: int) -> int:
 def _overload_count_leading_zeros(x):  # type: ignore[no-untyped-def]
     def implementation(x):  # type: ignore[no-untyped-def]
         return _leading(types.int64(x))
+
+    return implementation
+
+
+def as_place(x: int) -> int:
+    """Return the place of a record in a table, to be used between brackets and nowhere else.
+
+    Range      0 <= x. Numba need not look then whether x counts from the table's end, which took a sixth of
+               the time of the order books.
+    """
+    return x
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _as_place(typing_context: Any, x: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return arguments[0]
+
+    return types.uint64(types.int64), generate
+
+
+@overload(as_place, jit_options=CALLEE_OPTIONS)
+def _overload_as_place(x):  # type: ignore[no-untyped-def]
+    def implementation(x):  # type: ignore[no-untyped-def]
+        return _as_place(types.int64(x))
 
     return implementation

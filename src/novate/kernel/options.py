@@ -54,8 +54,9 @@ def find_cache_directory(module: str) -> Path:
     if parts[0] == "novate":
         layer = parts[1] if len(parts) > 2 else "protocol"
         return find_cache_root() / "kernels" / f"{layer}-{hash_sources(layer)}"
-    # A kernel outside the package, such as a benchmark's, may call any layer.
-    return find_cache_root() / "kernels" / f"outside-{hash_sources('')}"
+    # A kernel outside the package, such as a benchmark's, may call any layer. What is kept of it names its
+    # module, so a file that is imported under two names is kept twice.
+    return find_cache_root() / "kernels" / f"outside-{hash_sources('')}" / module
 
 
 JIT_ENABLED = not numba.config.DISABLE_JIT
