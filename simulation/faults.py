@@ -22,6 +22,17 @@ class Faults(NamedTuple):
     storms: bool
 
 
+class Habits(NamedTuple):
+    """What the people of a seed do besides plain trading."""
+
+    conditions: bool
+    gambling: bool
+    keys: bool
+    desk: bool
+    abuse: bool
+    backstop: bool
+
+
 class End(NamedTuple):
     """How one life ends: at a time, or at a call of the disk counted from the life's start; `call` says which
     calls count, all of them if it is empty.
@@ -36,6 +47,11 @@ class End(NamedTuple):
 def choose_faults(chance: random.Random) -> Faults:
     """Switch each fault on or off for a whole seed."""
     return Faults(*(chance.random() < 0.6 for _ in Faults._fields))
+
+
+def choose_habits(chance: random.Random) -> Habits:
+    """Choose what people do; not everything at once, so that each habit has seeds almost to itself."""
+    return Habits(*(chance.random() < 0.6 for _ in Habits._fields))
 
 
 def choose_ends(chance: random.Random, faults: Faults) -> list[End]:

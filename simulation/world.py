@@ -6,11 +6,12 @@ import tempfile
 from pathlib import Path
 
 from novate.execution.recovery import Recovered
+from novate.protocol.command import Command
 from novate.protocol.generated.constants import NS_PER_S
 from simulation.chain import Chain
 from simulation.disk import Disk
-from simulation.faults import choose_ends, choose_faults
-from simulation.genesis import SPOT_ATOMS, START_NS, USDC, WALLETS, get_address
+from simulation.faults import choose_ends, choose_faults, choose_habits
+from simulation.genesis import SPOT_ATOMS, START_NS, SUBACCOUNTS, USDC, WALLETS, get_address
 from simulation.loop import SimulatedLoop
 from simulation.venue import SimulatedVenue
 from simulation.witness import Witness
@@ -40,6 +41,9 @@ class World:
         self.alive = False
         self.confirmations = CREDIT_AFTER
         self.faults = choose_faults(self.make_chance("faults"))
+        self.habits = choose_habits(self.make_chance("habits"))
+        # Commands that must be refused, whatever happened before them.
+        self.forbidden: set[Command] = set()
         self.ends = choose_ends(self.make_chance("ends"), self.faults)
         self.price_atoms = SPOT_ATOMS
         self.folder = Path(tempfile.mkdtemp(prefix="novate-simulation-", dir=choose_ramdisk()))
@@ -111,9 +115,11 @@ class World:
         self.price_atoms = min(max(self.price_atoms * (10_000 + change_e4) // 10_000, floor), ceiling)
 
     def deposit(self, number: int, chance: random.Random) -> None:
-        """A wallet pays in: the maker much, the others little."""
+        """A wallet pays in: the maker much, the others little, some for their sub-accounts."""
         amount = (10**6 if number == 0 else chance.randrange(1_000, 20_000)) * USDC + chance.randrange(USDC)
-        self.chain.deposit(WALLETS[number], get_address(WALLETS[number]), amount)
+        opened = [each for each in SUBACCOUNTS[number] if each in self.witness.subaccounts]
+        account = chance.choice([get_address(WALLETS[number]), *opened])
+        self.chain.deposit(WALLETS[number], account, amount)
         self.tell(f"wallet {number} pays {amount / USDC:.6f} USDC into the vault")
 
     def reorganise(self) -> None:
@@ -121,10 +127,6 @@ class World:
         depth = self.chain.reorganise()
         self.chain.mine_waiting()
         self.tell(f"the chain forgets {depth} blocks; {len(self.chain.waiting)} transactions wait")
-
-    def count_owed(self) -> dict[bytes, int]:
-        """What each wallet should have been paid by now."""
-        return {get_address(wallet): self.witness.withdrawn[get_address(wallet)] for wallet in WALLETS}
 
     def close(self) -> None:
         """Leave nothing behind."""
