@@ -68,7 +68,7 @@ def choose_ends(chance: random.Random, faults: Faults) -> list[End]:
 
 def choose_end(chance: random.Random, faults: Faults) -> End:
     """One end; some of those that the disk decides fall into recovery, some between a write and its sync."""
-    seconds = chance.uniform(0.5, 7.0)
+    seconds = chance.uniform(0.8, 8.0)
     sudden = "power" if faults.power and chance.random() < 0.6 else "kill"
     choice = chance.random()
     if choice < 0.35:

@@ -26,7 +26,7 @@ SPOT_ATOMS = 80_000 * USDC
 WALLET_ATOMS = 10**9 * USDC
 STRIKES = (78_000 * USDC, 82_000 * USDC)
 # The first series expires while the simulation runs, the second does not.
-EXPIRIES_S = (20, 30 * 86_400)
+EXPIRIES_S = (9, 30 * 86_400)
 TRADERS = 5
 OPERATOR: LocalAccount = Account.from_key(b"\x01" * 32)
 ORACLES: list[LocalAccount] = [Account.from_key(bytes([0xA0 + i]) * 32) for i in range(3)]

@@ -19,7 +19,7 @@ from novate.protocol.generated.codes import (
 from novate.protocol.generated.constants import NS_PER_S
 from simulation.abuse import abuse
 from simulation.desk import DESK, KEYING
-from simulation.genesis import PARAMETERS, PERPETUAL_LOTS_PER_UNIT, USDC
+from simulation.genesis import PERPETUAL_LOTS_PER_UNIT, USDC
 from simulation.people import Fields, Person, list_priced, send, sign
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ LOTS_MAX = 300
 PERPETUAL = 0
 PERPETUAL_LABEL = 7
 GAMBLERS = (1, 3)
+LEVERAGE_MAX = 16
 Action = Callable[[Person], list[Command]]
 
 
@@ -63,7 +64,7 @@ def list_actions(world: "World", number: int) -> list[tuple[Action, int]]:
     if habits.conditions:
         table += [(place_trigger, 6), (place_special, 6), (protect, 2), (disconnect, 1)]
     if habits.gambling and number in GAMBLERS:
-        table += [(gamble, 14)]
+        table += [(gamble, 30)]
     if habits.keys:
         table += KEYING
     if habits.desk:
@@ -78,7 +79,7 @@ def list_actions(world: "World", number: int) -> list[tuple[Action, int]]:
 
 def protect_quotes(person: Person) -> list[Command]:
     """A group for the maker's quotes, money for the fund, and the promise to take portfolios over."""
-    figures: Fields = {"window_ns": 2 * NS_PER_S, "frozen_ns": NS_PER_S, "quantity_limit_lots": 400}
+    figures: Fields = {"window_ns": 2 * NS_PER_S, "frozen_ns": NS_PER_S, "quantity_limit_lots": 150}
     limits: Fields = {"delta_limit_atoms": 10**12, "vega_limit_atoms": 0, "group": GROUP, "underlying": 0}
     kinds: list[tuple[CommandKind, Fields]] = [
         (CommandKind.CANCEL_ALL, {"instrument": -1}),
@@ -245,21 +246,20 @@ def disconnect(person: Person) -> list[Command]:
 
 
 def gamble(person: Person) -> list[Command]:
-    """All that an account can bear in the perpetual, to the side that the gambler believes in."""
+    """As much as an account can bear in the perpetual: one size after the other, until nothing more fits."""
     ticks = dict(list_priced(person.world)).get(PERPETUAL)
     account = person.choose_account()
     if ticks is None:
         return []
     lot_atoms = person.world.price_atoms // PERPETUAL_LOTS_PER_UNIT
-    margin_atoms = max(1, lot_atoms * PARAMETERS["futures_initial_e6"] // 1_000_000)
-    bearable = max(0, person.measure_equity(account)) // margin_atoms
+    lots = max(0, person.measure_equity(account)) * LEVERAGE_MAX // lot_atoms
     side = Side.BUY if person.number == GAMBLERS[0] else Side.SELL
     away = 1 if side == Side.BUY else -1
     fields: Fields = {
         "instrument": PERPETUAL,
         "side": side,
         "time_in_force": TimeInForce.IOC,
-        "lots": max(1, bearable * person.chance.randrange(20, 95) // 100),
         "price_ticks": max(1, ticks + away * (ticks // 200 + 1)),
     }
-    return [person.sign(CommandKind.PLACE, account, **fields)]
+    sizes = [max(1, lots // part) for part in (2, 4, 8, 16)]
+    return [person.sign(CommandKind.PLACE, account, lots=size, **fields) for size in sizes]

@@ -108,8 +108,8 @@ class World:
     def move_price(self, chance: random.Random) -> None:
         """The true price walks, and leaps in a storm."""
         change_e4 = chance.randrange(-40, 41)
-        if self.faults.storms and chance.random() < 0.06:
-            change_e4 = chance.choice((-1_500, -900, -600, 600, 900))
+        if self.faults.storms and chance.random() < 0.2:
+            change_e4 = chance.choice((-2_500, -1_500, -900, 900, 1_800))
             self.tell(f"the price leaps by {change_e4 / 100} %")
         floor, ceiling = SPOT_ATOMS // 3, SPOT_ATOMS * 2
         self.price_atoms = min(max(self.price_atoms * (10_000 + change_e4) // 10_000, floor), ceiling)
