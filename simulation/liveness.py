@@ -153,7 +153,11 @@ def claim_all(world: World) -> None:
         paid_in[payer] = paid_in.get(payer, 0) + deposit.amount_atoms
     wallets = {get_address(wallet): wallet for wallet in WALLETS}
     for claimable in read_claimables(world):
-        world.chain.claim(wallets[claimable.withdrawal.account], claimable)
+        payee = claimable.withdrawal.account
+        if payee not in wallets:
+            world.fail(f"0x{payee.hex()}, which has no wallet, is to be paid")
+            return
+        world.chain.claim(wallets[payee], claimable)
     for address in wallets:
         expected = WALLET_ATOMS - paid_in.get(address, 0) + world.witness.withdrawn[address]
         held = world.chain.read_balance(address)
