@@ -31,6 +31,7 @@ class Habits(NamedTuple):
     desk: bool
     abuse: bool
     backstop: bool
+    crowding: bool
 
 
 class End(NamedTuple):

@@ -33,6 +33,9 @@ ORACLES: list[LocalAccount] = [Account.from_key(bytes([0xA0 + i]) * 32) for i in
 WALLETS: list[LocalAccount] = [Account.from_key(bytes([0x10 + i]) * 32) for i in range(TRADERS)]
 # Session keys that each wallet may authorize. Nothing checks a signature here: they need no private half.
 KEYS = [[bytes([0x40 + 4 * i + j]) * 20 for j in range(3)] for i in range(TRADERS)]
+# Addresses that one wallet pays in for, until the venue has no room for another account.
+STRANGERS = [bytes([0xE0 + i]) * 20 for i in range(8)]
+GIVER = 4
 # Legs as (instrument, ratio): one that expires with the first series, and two that stay.
 COMBOS = (((1, 1), (3, -1)), ((3, 1), (4, -1)), ((0, 1), (4, -2)))
 FEE_TIERS = ((300, 100, 500, 0), (250, 50, 300, -100))

@@ -56,6 +56,8 @@ async def run_weather(world: World, number: int) -> None:
         watch(world)
         if chance.random() < 0.3:
             world.deposit(chance.randrange(1, TRADERS), chance)
+        if world.habits.crowding and chance.random() < 0.15:
+            world.crowd(chance)
         if world.faults.reorganisations and chance.random() < 0.25:
             world.reorganise()
         elif chance.random() < 0.5:

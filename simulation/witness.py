@@ -51,6 +51,7 @@ class Witness:
         self.dirty_since_s = -1.0
         self.met: Counter[str] = Counter()
         self.subaccounts: set[bytes] = set()
+        self.turned_away = False
 
     # What is heard
 
@@ -96,6 +97,11 @@ class Witness:
         self.tape.follow(events)
         if outcome.code == Code.OK:
             self.note_money(command)
+        elif command.kind == CommandKind.DEPOSIT:
+            # By the law nothing after it can be credited either, unless the venue has room again.
+            self.turned_away = True
+            if outcome.code != Code.ACCOUNT_TABLE_FULL:
+                self.fail(f"deposit {command.get('cursor')} was refused: {outcome.code.name}")
 
     def count(self, command: Command, code: Code, events: Events) -> None:
         """Count what was met: commands accepted, codes, events, and reasons of cancellations."""

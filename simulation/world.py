@@ -11,7 +11,7 @@ from novate.protocol.generated.constants import NS_PER_S
 from simulation.chain import Chain
 from simulation.disk import Disk
 from simulation.faults import choose_ends, choose_faults, choose_habits
-from simulation.genesis import SPOT_ATOMS, START_NS, SUBACCOUNTS, USDC, WALLETS, get_address
+from simulation.genesis import GIVER, SPOT_ATOMS, START_NS, STRANGERS, SUBACCOUNTS, USDC, WALLETS, get_address
 from simulation.loop import SimulatedLoop
 from simulation.venue import SimulatedVenue
 from simulation.witness import Witness
@@ -121,6 +121,10 @@ class World:
         account = chance.choice([get_address(WALLETS[number]), *opened])
         self.chain.deposit(WALLETS[number], account, amount)
         self.tell(f"wallet {number} pays {amount / USDC:.6f} USDC into the vault")
+
+    def crowd(self, chance: random.Random) -> None:
+        """A wallet pays in for somebody new, who takes up an account."""
+        self.chain.deposit(WALLETS[GIVER], chance.choice(STRANGERS), chance.randrange(1, USDC))
 
     def reorganise(self) -> None:
         """The chain changes its mind."""

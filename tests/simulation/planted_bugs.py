@@ -1,6 +1,7 @@
 """Bugs planted around the engine: each is a way in which a venue could break its promises after a fault."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -242,12 +243,8 @@ def swap_positions(patch: pytest.MonkeyPatch) -> None:
 
     def swap(engine: Engine) -> None:
         positions = engine.world.positions
-        held = [
-            slot
-            for slot in range(len(positions))
-            if positions["account"][slot] >= 0 and positions["lots"][slot]
-        ]
-        for one, other in zip(held, held[1:], strict=False):
+        held = np.flatnonzero((positions["account"] >= 0) & (positions["lots"] != 0)).tolist()
+        for one, other in pairwise(held):
             if positions["instrument"][one] == positions["instrument"][other]:
                 positions["lots"][one] += 1
                 positions["lots"][other] -= 1

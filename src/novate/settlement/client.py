@@ -46,7 +46,7 @@ class SettlementError(RuntimeError):
 
 @functools.cache
 def load_interface(name: str) -> type[Contract]:
-    """Return what encodes calls of one of our contracts, on whatever chain; to build it takes milliseconds."""
+    """Return what encodes calls of one of our contracts; to build it takes milliseconds."""
     return Web3().eth.contract(abi=compile_contract(name).abi)
 
 
