@@ -97,7 +97,7 @@ def make_result(world: World, lives: int) -> Result:
         world.chain.reorganisation_count,
         len(witness.credited),
         sum(witness.withdrawn.values()),
-        tuple(sorted(witness.met.items())),
+        tuple(sorted((witness.met + world.count_faults()).items())),
     )
 
 
@@ -159,6 +159,7 @@ def explain(world: World, error: BaseException) -> None:
 def bury(world: World, how: str, chance: float) -> None:
     """What a death leaves on the disk, and what happens to the world before the next life."""
     world.disk.close_all()
+    world.injected[how] += 1
     if how == "power" or world.disk.lost_pages:
         world.disk.cut_power()
     world.disk.lost_pages = False

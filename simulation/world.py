@@ -3,6 +3,7 @@
 import hashlib
 import random
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from novate.execution.recovery import Recovered
@@ -44,6 +45,7 @@ class World:
         self.habits = choose_habits(self.make_chance("habits"))
         # Commands that must be refused, whatever happened before them.
         self.forbidden: set[Command] = set()
+        self.injected: Counter[str] = Counter()
         self.ends = choose_ends(self.make_chance("ends"), self.faults)
         self.price_atoms = SPOT_ATOMS
         self.folder = Path(tempfile.mkdtemp(prefix="novate-simulation-", dir=choose_ramdisk()))
@@ -131,6 +133,13 @@ class World:
         depth = self.chain.reorganise()
         self.chain.mine_waiting()
         self.tell(f"the chain forgets {depth} blocks; {len(self.chain.waiting)} transactions wait")
+
+    def count_faults(self) -> Counter[str]:
+        """How often each fault struck: how processes ended, which calls failed, what the chain forgot."""
+        counted = Counter({f"end {how}": count for how, count in self.injected.items()})
+        counted.update({f"fault {name}": count for name, count in self.disk.injected.items()})
+        counted["fault reorganisation"] = self.chain.reorganisation_count
+        return counted
 
     def close(self) -> None:
         """Leave nothing behind."""
