@@ -253,21 +253,39 @@ def swap_positions(patch: pytest.MonkeyPatch) -> None:
     change_after(patch, CommandKind.REPLACE, swap)
 
 
-def tell_another_maker(patch: pytest.MonkeyPatch) -> None:
-    """The events of a command that met two makers name them in the other order."""
+def retell(patch: pytest.MonkeyPatch, change: Callable[[Events], None]) -> None:
+    """Let the sequencer tell events that are not quite what happened."""
     split = sequencer.split_events
 
-    def shuffle(events: Events) -> list[Events]:
+    def lie(events: Events) -> list[Events]:
         parts = split(events)
         for told in parts:
-            fills = np.flatnonzero(
-                (told["kind"] == EventKind.FILL) & (told["order_id"] != told["maker_order_id"])
-            )
-            if len(fills) > 1:
-                told["maker_order_id"][fills] = told["maker_order_id"][fills][::-1].copy()
+            change(told)
         return parts
 
-    patch.setattr(sequencer, "split_events", shuffle)
+    patch.setattr(sequencer, "split_events", lie)
+
+
+def tell_another_maker(patch: pytest.MonkeyPatch) -> None:
+    """The events of a command that met two makers name them in the other order."""
+
+    def swap(told: Events) -> None:
+        matched = told["order_id"] != told["maker_order_id"]
+        fills = np.flatnonzero((told["kind"] == EventKind.FILL) & matched)
+        if len(fills) > 1:
+            told["maker_order_id"][fills] = told["maker_order_id"][fills][::-1].copy()
+
+    retell(patch, swap)
+
+
+def tell_legs_the_other_way(patch: pytest.MonkeyPatch) -> None:
+    """The events of a combo's legs call the buyer the seller."""
+
+    def flip(told: Events) -> None:
+        legs = told["kind"] == EventKind.LEG
+        told["side"][legs] = 1 - told["side"][legs]
+
+    retell(patch, flip)
 
 
 def obey_anybody(patch: pytest.MonkeyPatch) -> None:
@@ -306,5 +324,6 @@ PLANTS: tuple[Plant, ...] = (
     pay_an_atom_too_much,
     swap_positions,
     tell_another_maker,
+    tell_legs_the_other_way,
     obey_anybody,
 )
