@@ -11,6 +11,7 @@ from novate.protocol.command import Command, make_command
 from novate.protocol.generated.codes import Code, CommandKind, InstrumentKind
 from novate.protocol.generated.constants import NS_PER_S
 from novate.protocol.generated.records import COMMAND_FIELDS
+from novate.verification.instruments import NO_MARK
 from simulation.genesis import KEYS, SUBACCOUNTS, WALLETS, get_address
 
 if TYPE_CHECKING:
@@ -59,14 +60,13 @@ async def send(world: "World", commands: list[Command]) -> list[Outcome]:
 
 
 def list_priced(world: "World") -> list[tuple[int, int]]:
-    """Instruments with their marks in ticks, as an order names them."""
+    """Instruments that have marks, with the mark in ticks as an order names it, at least one."""
     records = world.venue.engine.world.instruments
     priced = []
     for view in world.venue.engine.instruments:
         mark_atoms = int(records["mark_atoms"][view.number])
-        ticks = mark_atoms // view.tick_atoms + view.tick_offset
-        if ticks > 0 and (mark_atoms > 0 or view.kind == InstrumentKind.COMBO):
-            priced.append((view.number, ticks))
+        if mark_atoms != NO_MARK:
+            priced.append((view.number, max(1, mark_atoms // view.tick_atoms + view.tick_offset)))
     return priced
 
 
