@@ -9,9 +9,8 @@ from novate.execution.sequencer import Outcome, VenueBusy
 from novate.execution.views import read_account
 from novate.protocol.command import Command, make_command
 from novate.protocol.generated.codes import Code, CommandKind, InstrumentKind
-from novate.protocol.generated.constants import NS_PER_S
+from novate.protocol.generated.constants import NO_MARK_ATOMS, NS_PER_S
 from novate.protocol.generated.records import COMMAND_FIELDS
-from novate.verification.instruments import NO_MARK
 from simulation.genesis import KEYS, SUBACCOUNTS, WALLETS, get_address
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def list_priced(world: "World") -> list[tuple[int, int]]:
     priced = []
     for view in world.venue.engine.instruments:
         mark_atoms = int(records["mark_atoms"][view.number])
-        if mark_atoms != NO_MARK:
+        if mark_atoms != NO_MARK_ATOMS:
             priced.append((view.number, max(1, mark_atoms // view.tick_atoms + view.tick_offset)))
     return priced
 

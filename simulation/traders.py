@@ -142,7 +142,8 @@ def draw_terms(person: Person, combos: bool = True) -> Fields:
     side = chance.choice(list(Side))
     if person.number % 2 and chance.random() < 0.6:
         side = Side.BUY if person.number == 1 else Side.SELL
-    half = max(1, abs(ticks - person.engine.instruments[instrument].tick_offset) * 5 // 1_000) if ticks else 1
+    offset = person.engine.instruments[instrument].tick_offset if person.engine.instruments else 0
+    half = max(1, abs(ticks - offset) * 5 // 1_000)
     return {
         "instrument": instrument,
         "side": side,
