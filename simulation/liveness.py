@@ -81,29 +81,54 @@ def is_bound(engine: Engine, account: int) -> bool:
 
 
 async def leave(world: World, engine: Engine) -> None:
-    """Everybody cancels; each but the maker closes what it holds against the maker."""
+    """Everybody cancels; each but the maker trades all that it holds to the maker."""
     maker = get_address(WALLETS[0])
     accounts = list(engine.addresses)
     await send(world, [cancel_all(world, account) for account in accounts])
-    priced = dict(list_priced(world))
     for account in accounts if maker in accounts else []:
-        for position in read_positions(engine, engine.find_account(account)):
-            ticks = priced.get(position.instrument, 0)
-            if account == maker or not position.lots or not ticks:
-                continue
-            terms: Fields = {
-                "instrument": position.instrument,
-                "lots": abs(position.lots),
-                "price_ticks": ticks,
-            }
-            away = Side.SELL if position.lots > 0 else Side.BUY
-            offer = terms | {"side": Side(1 - away), "time_in_force": TimeInForce.GTC}
-            close = terms | {"side": away, "time_in_force": TimeInForce.IOC, "flags": OrderFlag.REDUCE_ONLY}
-            orders = [
-                sign(world, CommandKind.PLACE, maker, **offer),
-                sign(world, CommandKind.PLACE, find_payee(account), account, **close),
-            ]
-            await send(world, [*orders, cancel_all(world, maker)])
+        legs = list_closing_legs(world, engine, account)
+        if account == maker or not legs:
+            continue
+        block = sign(
+            world,
+            CommandKind.BLOCK_TRADE,
+            find_payee(account),
+            account,
+            subject=maker,
+            cosigner=maker,
+            items=tuple(legs),
+        )
+        (outcome,) = await send(world, [block])
+        if outcome.code != Code.OK:
+            await close_one_by_one(world, account, legs)
+
+
+def list_closing_legs(world: World, engine: Engine, account: bytes) -> list[tuple[int, int, int, int]]:
+    """What closes an account's positions at their marks, as legs of a block.
+
+    A block judges all legs together. One leg of a hedged portfolio after the other may be refused for want
+    of margin, since what is left would not be hedged any more.
+    """
+    priced = dict(list_priced(world))
+    return [
+        (held.instrument, Side.SELL if held.lots > 0 else Side.BUY, abs(held.lots), priced[held.instrument])
+        for held in read_positions(engine, engine.find_account(account))
+        if held.lots and held.instrument in priced
+    ]
+
+
+async def close_one_by_one(world: World, account: bytes, legs: list[tuple[int, int, int, int]]) -> None:
+    """Close by orders that only reduce, which pass if they do not lower the account's surplus. [MARGIN-12]"""
+    maker = get_address(WALLETS[0])
+    for instrument, side, lots, ticks in legs:
+        terms: Fields = {"instrument": instrument, "lots": lots, "price_ticks": ticks}
+        offer = terms | {"side": Side(1 - side), "time_in_force": TimeInForce.GTC}
+        close = terms | {"side": side, "time_in_force": TimeInForce.IOC, "flags": OrderFlag.REDUCE_ONLY}
+        orders = [
+            sign(world, CommandKind.PLACE, maker, **offer),
+            sign(world, CommandKind.PLACE, find_payee(account), account, **close),
+        ]
+        await send(world, [*orders, cancel_all(world, maker)])
 
 
 def cancel_all(world: World, account: bytes) -> Command:
