@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from novate.execution.views import read_groups, read_open_orders
+from novate.execution.views import read_book, read_groups, read_open_orders
 from novate.protocol.command import Command
 from novate.protocol.generated.codes import (
     CommandKind,
@@ -31,6 +31,7 @@ PERPETUAL = 0
 PERPETUAL_LABEL = 7
 GAMBLERS = (1, 3)
 LEVERAGE_MAX = 16
+JOINING_RATE = 0.3
 Action = Callable[[Person], list[Command]]
 
 
@@ -144,6 +145,11 @@ def draw_terms(person: Person, combos: bool = True) -> Fields:
         side = Side.BUY if person.number == 1 else Side.SELL
     offset = person.engine.instruments[instrument].tick_offset if person.engine.instruments else 0
     half = max(1, abs(ticks - offset) * 5 // 1_000)
+    price = max(1, ticks + chance.randint(-half, half))
+    if person.engine.instruments and chance.random() < JOINING_RATE:
+        # Behind others at the best price, so that queues become long enough to be served in a wrong order.
+        best = read_book(person.engine, instrument, 1)[side]
+        price = best[0][0] if best else price
     return {
         "instrument": instrument,
         "side": side,
@@ -151,7 +157,7 @@ def draw_terms(person: Person, combos: bool = True) -> Fields:
             (TimeInForce.GTC, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.POST_ONLY)
         ),
         "lots": chance.randrange(1, LOTS_MAX),
-        "price_ticks": max(1, ticks + chance.randint(-half, half)),
+        "price_ticks": price,
     }
 
 
