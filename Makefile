@@ -66,7 +66,7 @@ check: install ## Check formatting, lint, types, imports, the generated schema a
 soak: install ## Compare engine and model on COMMANDS=10000000 from SEED=1000000 on; simulate SEEDS=2000.
 	NOVATE_MODEL_COMMANDS=$(COMMANDS) NOVATE_MODEL_SEED=$(SEED) \
 	  $(BIN)/python -m pytest -n $(WORKERS) tests/model/test_engine_agrees.py $(ARGS)
-	$(BIN)/python -m simulation --seed $(SEED) --count $(SEEDS) --ledger
+	$(BIN)/python -m simulation --seed $(SEED) --count $(SEEDS) --workers $(WORKERS) --ledger
 
 format: install ## Format the code and mend what the linter can mend by itself.
 	$(BIN)/ruff check --fix-only --quiet $(SOURCES)

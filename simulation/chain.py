@@ -27,6 +27,7 @@ from simulation.vault import (
     is_claimed,
     list_deposits,
     read_balance,
+    read_header_hash,
     sign_call,
 )
 
@@ -142,6 +143,10 @@ class Chain(JSONBaseProvider):
                 progress = True
             left = later
         self.waiting = [] if everything else left
+
+    def read_header_hash(self, number: int) -> bytes:
+        """The hash of a batch's header."""
+        return read_header_hash(self.inner, self.manifest.settlement, number)
 
     def list_deposits(self) -> list[Deposit]:
         """Every deposit that stands on the chain now, by cursor."""

@@ -34,6 +34,7 @@ class Disk:
         self.folder = folder
         self.chance = chance
         self.calls: Counter[str] = Counter()
+        self.injected: Counter[str] = Counter()
         self.fail_at = 0
         self.fault = ""
         self.call = ""
@@ -64,6 +65,7 @@ class Disk:
         self.fail_at -= 1
         if self.fail_at:
             return False
+        self.injected[self.fault] += 1
         if self.fault in ERRORS:
             # After a failed sync the kernel forgets the pages: what is read from now on is what is there.
             self.lost_pages = name in ("fsync", "fdatasync")

@@ -22,6 +22,18 @@ class Faults(NamedTuple):
     storms: bool
 
 
+class Habits(NamedTuple):
+    """What the people of a seed do besides plain trading."""
+
+    conditions: bool
+    gambling: bool
+    keys: bool
+    desk: bool
+    abuse: bool
+    backstop: bool
+    crowding: bool
+
+
 class End(NamedTuple):
     """How one life ends: at a time, or at a call of the disk counted from the life's start; `call` says which
     calls count, all of them if it is empty.
@@ -38,6 +50,11 @@ def choose_faults(chance: random.Random) -> Faults:
     return Faults(*(chance.random() < 0.6 for _ in Faults._fields))
 
 
+def choose_habits(chance: random.Random) -> Habits:
+    """Choose what people do; not everything at once, so that each habit has seeds almost to itself."""
+    return Habits(*(chance.random() < 0.6 for _ in Habits._fields))
+
+
 def choose_ends(chance: random.Random, faults: Faults) -> list[End]:
     """Choose how each life but the last one ends."""
     ends: list[End] = []
@@ -52,7 +69,7 @@ def choose_ends(chance: random.Random, faults: Faults) -> list[End]:
 
 def choose_end(chance: random.Random, faults: Faults) -> End:
     """One end; some of those that the disk decides fall into recovery, some between a write and its sync."""
-    seconds = chance.uniform(0.5, 7.0)
+    seconds = chance.uniform(0.8, 8.0)
     sudden = "power" if faults.power and chance.random() < 0.6 else "kill"
     choice = chance.random()
     if choice < 0.35:

@@ -11,6 +11,7 @@ from novate.execution.commitment import compute_genesis_root
 from novate.execution.engine import Engine
 from novate.protocol.generated.constants import NS_PER_DAY, NS_PER_S
 from novate.protocol.genesis import FEE_NAMES, Genesis, encode_genesis, parse_genesis
+from novate.protocol.signing import compute_subaccount_address
 from novate.settlement.chain_rpc import EmbeddedProvider
 from novate.settlement.client import SettlementClient, compute_create_address, deploy_contracts
 from novate.settlement.embedded_chain import EmbeddedChain
@@ -25,11 +26,18 @@ SPOT_ATOMS = 80_000 * USDC
 WALLET_ATOMS = 10**9 * USDC
 STRIKES = (78_000 * USDC, 82_000 * USDC)
 # The first series expires while the simulation runs, the second does not.
-EXPIRIES_S = (20, 30 * 86_400)
+EXPIRIES_S = (9, 30 * 86_400)
 TRADERS = 5
 OPERATOR: LocalAccount = Account.from_key(b"\x01" * 32)
 ORACLES: list[LocalAccount] = [Account.from_key(bytes([0xA0 + i]) * 32) for i in range(3)]
 WALLETS: list[LocalAccount] = [Account.from_key(bytes([0x10 + i]) * 32) for i in range(TRADERS)]
+# Session keys that each wallet may authorize. Nothing checks a signature here: they need no private half.
+KEYS = [[bytes([0x40 + 4 * i + j]) * 20 for j in range(3)] for i in range(TRADERS)]
+# Addresses that one wallet pays in for, until the venue has no room for another account.
+STRANGERS = [bytes([0xE0 + i]) * 20 for i in range(8)]
+GIVER = 4
+# Legs as (instrument, ratio): one that expires with the first series, and two that stay.
+COMBOS = (((1, 1), (3, -1)), ((3, 1), (4, -1)), ((0, 1), (4, -2)))
 FEE_TIERS = ((300, 100, 500, 0), (250, 50, 300, -100))
 PARAMETERS = {
     "observation_skew_ns": 4 * NS_PER_S,
@@ -54,22 +62,35 @@ PARAMETERS = {
     "auction_tick_count": 4,
     "auction_step_e6": 50_000,
 }
+PERPETUAL_LOTS_PER_UNIT = 1_000
 UNDERLYING = {
     "name": "BTC",
     "index_atoms_max": 10**12,
     "option_lots_per_unit": 100,
     "option_tick_atoms": 50_000,
-    "perpetual_lots_per_unit": 1000,
+    "perpetual_lots_per_unit": PERPETUAL_LOTS_PER_UNIT,
     "perpetual_tick_atoms": 2_500,
     "funding_impact_lots": 100,
     "slice_notional_atoms": 20_000 * USDC,
 }
-LIMITS = {"accounts": 8, "orders": 128, "positions": 64, "instruments": 8, "series": 4, "triggers": 16}
+LIMITS = {"accounts": 10, "orders": 128, "positions": 96, "instruments": 8, "series": 4, "triggers": 16}
 
 
 def get_address(wallet: LocalAccount) -> bytes:
     """The 20 bytes of a wallet's address."""
     return bytes.fromhex(wallet.address[2:])
+
+
+# Two sub-accounts that each wallet may open, and who owns what.
+SUBACCOUNTS = [[compute_subaccount_address(get_address(wallet), n) for n in (1, 2)] for wallet in WALLETS]
+OWNERS = {
+    address: get_address(wallet) for wallet, own in zip(WALLETS, SUBACCOUNTS, strict=True) for address in own
+}
+
+
+def find_payee(account: bytes) -> bytes:
+    """The wallet that an account belongs to. [SUB-3]"""
+    return OWNERS.get(account, account)
 
 
 @functools.cache

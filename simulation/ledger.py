@@ -3,6 +3,7 @@
 import json
 import platform
 import subprocess
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +32,7 @@ def describe_campaign(results: Sequence[Result], revision: str) -> dict[str, obj
         "seeds": len(results),
     }
     line |= {name: sum(getattr(result, name) for result in results) for name in COUNTED}
+    line["met"] = dict(sorted(sum((Counter(dict(result.met)) for result in results), Counter()).items()))
     line["broken"] = {str(result.seed): result.violation for result in results if result.violation}
     return line
 

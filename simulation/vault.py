@@ -5,13 +5,14 @@ venue itself still uses it; only what people do with the chain goes this way.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
+from coincurve import PrivateKey
 from eth_abi.abi import decode as decode_abi
 from eth_abi.abi import encode as encode_abi
 from eth_account.signers.local import LocalAccount
 
 from novate.protocol.frame import keccak256
+from novate.protocol.transaction import encode_rlp_integer, encode_rlp_item, encode_rlp_list
 from novate.protocol.withdrawals import Withdrawal
 from novate.settlement.client import Deposit
 from novate.settlement.embedded_chain import EmbeddedChain
@@ -19,6 +20,7 @@ from novate.settlement.embedded_chain import EmbeddedChain
 DEPOSIT_GAS = 300_000
 CLAIM_GAS = 500_000
 NOBODY = bytes(20)
+TYPE_2 = b"\x02"
 
 
 def select(signature: str) -> bytes:
@@ -30,6 +32,7 @@ DEPOSIT_FOR = select("depositFor(address,uint256)")
 CLAIM = select("claim(uint64,uint64,address,uint256,bytes32[])")
 IS_CLAIMED = select("isClaimed(uint64,uint64)")
 BALANCE_OF = select("balanceOf(address)")
+HEADER_HASH = select("headerHash(uint64)")
 DEPOSITED = keccak256(b"Deposited(uint64,address,uint256)")
 
 
@@ -39,19 +42,20 @@ def get_bytes(address: str) -> bytes:
 
 
 def sign_call(wallet: LocalAccount, nonce: int, chain_id: int, to: str, data: bytes, gas: int) -> bytes:
-    """A signed transaction that calls a contract."""
-    transaction: dict[str, Any] = {
-        "type": 2,
-        "chainId": chain_id,
-        "nonce": nonce,
-        "maxPriorityFeePerGas": 0,
-        "maxFeePerGas": 0,
-        "value": 0,
-        "gas": gas,
-        "to": to,
-        "data": data,
-    }
-    return bytes(wallet.sign_transaction(transaction).raw_transaction)
+    """A signed transaction of type 2 that calls a contract, without fee or value."""
+    numbers = [encode_rlp_integer(number) for number in (chain_id, nonce, 0, 0, gas)]
+    terms = [*numbers, encode_rlp_item(get_bytes(to)), encode_rlp_integer(0), encode_rlp_item(data)]
+    terms.append(encode_rlp_list([]))
+    signed = PrivateKey(bytes(wallet.key)).sign_recoverable(
+        keccak256(TYPE_2 + encode_rlp_list(terms)), hasher=None
+    )
+    parts = (signed[64], int.from_bytes(signed[:32], "big"), int.from_bytes(signed[32:64], "big"))
+    return TYPE_2 + encode_rlp_list([*terms, *map(encode_rlp_integer, parts)])
+
+
+def read_header_hash(chain: EmbeddedChain, settlement: str, number: int) -> bytes:
+    """The hash of a batch's header on the chain."""
+    return chain.call(NOBODY, get_bytes(settlement), HEADER_HASH + encode_abi(["uint64"], [number])).output
 
 
 def encode_deposit(account: bytes, amount_atoms: int) -> bytes:

@@ -23,7 +23,7 @@ from simulation.genesis import OPERATOR, make_genesis
 if TYPE_CHECKING:
     from simulation.world import World
 
-BATCH_INTERVAL_S = 1.5
+BATCH_INTERVAL_S = 2.0
 # Failures of its surroundings that a venue answers by ending its process; any other failure is a bug.
 EXCUSED = (OSError, SettlementError)
 

@@ -15,13 +15,15 @@ from novate.execution.recovery import Recovered
 from novate.execution.sequencer import Outcome
 from novate.execution.views import compute_conservation_gap, compute_lots_gap, read_account, read_positions
 from novate.protocol.command import Command, encode_payload
-from novate.protocol.generated.codes import Code, CommandKind, LiquidationStage
+from novate.protocol.generated.codes import CancelReason, Code, CommandKind, EventKind, LiquidationStage
 from novate.protocol.header import BatchHeader
+from novate.protocol.signing import compute_subaccount_address
 from novate.verification.replay import Replayer
 from novate.verification.risk import compute_initial
 from novate.verification.state import BrokenInvariant
 from simulation.book import Book
-from simulation.genesis import make_genesis
+from simulation.genesis import find_payee, make_genesis
+from simulation.tape import Tape
 
 # An account may fall into breach late in a TICK, by what later accounts did; the next one must serve it.
 TICKS_IN_BREACH_MAX = 2
@@ -37,6 +39,7 @@ class Witness:
         self.engine: Engine | None = None
         self.replayer = Replayer(make_genesis())
         self.book = Book(fail)
+        self.tape = Tape(self.replayer)
         self.hashes: list[bytes] = []
         self.digests: list[int] = []
         self.roots: dict[int, bytes] = {}
@@ -46,7 +49,9 @@ class Witness:
         self.withdrawn: Counter[bytes] = Counter()
         self.in_breach: Counter[int] = Counter()
         self.dirty_since_s = -1.0
-        self.kinds: Counter[str] = Counter()
+        self.met: Counter[str] = Counter()
+        self.subaccounts: set[bytes] = set()
+        self.turned_away = False
 
     # What is heard
 
@@ -60,6 +65,7 @@ class Witness:
         self.check_sums()
         if len(self.hashes) % 8 == 0:
             self.check_margins()
+            self.check_positions()
         if outcomes[-1].command.kind == CommandKind.TICK and outcomes[-1].code == Code.OK:
             self.check_breaches()
 
@@ -76,7 +82,7 @@ class Witness:
         command, events = outcome.command, outcome.events
         self.hashes.append(outcome.entry.hash)
         self.digests.append(digest(events))
-        self.kinds[f"{CommandKind(command.kind).name} {outcome.code.name}"] += 1
+        self.count(command, outcome.code, events)
         if encode_payload(command) != outcome.entry.payload:
             self.fail(f"command {outcome.sequence} was applied otherwise than journalled")
         try:
@@ -88,15 +94,32 @@ class Witness:
         if told != tuple(replayed):
             self.fail(f"command {outcome.sequence} ended as {told}, by the replay as {tuple(replayed)}")
         self.book.follow(outcome.sequence, events)
+        self.tape.follow(events)
         if outcome.code == Code.OK:
             self.note_money(command)
+        elif command.kind == CommandKind.DEPOSIT:
+            # By the law nothing after it can be credited either, unless the venue has room again.
+            self.turned_away = True
+            if outcome.code != Code.ACCOUNT_TABLE_FULL:
+                self.fail(f"deposit {command.get('cursor')} was refused: {outcome.code.name}")
+
+    def count(self, command: Command, code: Code, events: Events) -> None:
+        """Count what was met: commands accepted, codes, events, and reasons of cancellations."""
+        self.met[f"command {command.kind.name}"] += code == Code.OK
+        self.met[f"code {code.name}"] += 1
+        for kind, reason in zip(events["kind"].tolist(), events["reason"].tolist(), strict=True):
+            self.met[f"event {EventKind(kind).name}"] += 1
+            if kind == EventKind.CANCELLED:
+                self.met[f"reason {CancelReason(reason).name}"] += 1
 
     def note_money(self, command: Command) -> None:
         """Keep account of what came in, what went out, and the root of every batch."""
         if command.kind == CommandKind.DEPOSIT:
             self.credited.append((command.signer, command.get("amount_atoms")))
         elif command.kind == CommandKind.WITHDRAW:
-            self.withdrawn[command.signer] += command.get("amount_atoms")
+            self.withdrawn[find_payee(command.holder)] += command.get("amount_atoms")
+        elif command.kind == CommandKind.CREATE_SUBACCOUNT:
+            self.subaccounts.add(compute_subaccount_address(command.signer, command.get("subaccount")))
         elif command.kind == CommandKind.SEAL:
             self.roots[command.get("batch")] = self.replayer.state_root()
 
@@ -144,6 +167,15 @@ class Witness:
             if found != expected:
                 self.fail(f"account {number} must hold {found} atoms, by the replay {expected}")
 
+    def check_positions(self) -> None:
+        """Everybody holds what the published events say, and nothing else."""
+        assert self.engine is not None
+        for account in range(len(self.engine.addresses)):
+            held = {each.instrument: each.lots for each in read_positions(self.engine, account) if each.lots}
+            told = self.tape.list_lots(account)
+            if held != told:
+                self.fail(f"account {account} holds {held}, by the events {told}")
+
     def check_ticking(self) -> None:
         """A price that was accepted reaches the marks: a TICK comes soon."""
         assert self.engine is not None
@@ -170,6 +202,7 @@ class Witness:
             self.check_header(batch.header)
         self.check_sums()
         self.check_margins()
+        self.check_positions()
         if compute_root(recovered.engine) != self.replayer.state_root():
             self.fail(f"the engine recovered at {len(recovered.entries)} has another root than the replay")
 

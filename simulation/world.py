@@ -3,14 +3,16 @@
 import hashlib
 import random
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from novate.execution.recovery import Recovered
+from novate.protocol.command import Command
 from novate.protocol.generated.constants import NS_PER_S
 from simulation.chain import Chain
 from simulation.disk import Disk
-from simulation.faults import choose_ends, choose_faults
-from simulation.genesis import SPOT_ATOMS, START_NS, USDC, WALLETS, get_address
+from simulation.faults import choose_ends, choose_faults, choose_habits
+from simulation.genesis import GIVER, SPOT_ATOMS, START_NS, STRANGERS, SUBACCOUNTS, USDC, WALLETS, get_address
 from simulation.loop import SimulatedLoop
 from simulation.venue import SimulatedVenue
 from simulation.witness import Witness
@@ -40,6 +42,10 @@ class World:
         self.alive = False
         self.confirmations = CREDIT_AFTER
         self.faults = choose_faults(self.make_chance("faults"))
+        self.habits = choose_habits(self.make_chance("habits"))
+        # Commands that must be refused, whatever happened before them.
+        self.forbidden: set[Command] = set()
+        self.injected: Counter[str] = Counter()
         self.ends = choose_ends(self.make_chance("ends"), self.faults)
         self.price_atoms = SPOT_ATOMS
         self.folder = Path(tempfile.mkdtemp(prefix="novate-simulation-", dir=choose_ramdisk()))
@@ -104,17 +110,23 @@ class World:
     def move_price(self, chance: random.Random) -> None:
         """The true price walks, and leaps in a storm."""
         change_e4 = chance.randrange(-40, 41)
-        if self.faults.storms and chance.random() < 0.06:
-            change_e4 = chance.choice((-1_500, -900, -600, 600, 900))
+        if self.faults.storms and chance.random() < 0.2:
+            change_e4 = chance.choice((-2_500, -1_500, -900, 900, 1_800))
             self.tell(f"the price leaps by {change_e4 / 100} %")
         floor, ceiling = SPOT_ATOMS // 3, SPOT_ATOMS * 2
         self.price_atoms = min(max(self.price_atoms * (10_000 + change_e4) // 10_000, floor), ceiling)
 
     def deposit(self, number: int, chance: random.Random) -> None:
-        """A wallet pays in: the maker much, the others little."""
+        """A wallet pays in: the maker much, the others little, some for their sub-accounts."""
         amount = (10**6 if number == 0 else chance.randrange(1_000, 20_000)) * USDC + chance.randrange(USDC)
-        self.chain.deposit(WALLETS[number], get_address(WALLETS[number]), amount)
+        opened = [each for each in SUBACCOUNTS[number] if each in self.witness.subaccounts]
+        account = chance.choice([get_address(WALLETS[number]), *opened])
+        self.chain.deposit(WALLETS[number], account, amount)
         self.tell(f"wallet {number} pays {amount / USDC:.6f} USDC into the vault")
+
+    def crowd(self, chance: random.Random) -> None:
+        """A wallet pays in for somebody new, who takes up an account."""
+        self.chain.deposit(WALLETS[GIVER], chance.choice(STRANGERS), chance.randrange(1, USDC))
 
     def reorganise(self) -> None:
         """The chain changes its mind."""
@@ -122,9 +134,12 @@ class World:
         self.chain.mine_waiting()
         self.tell(f"the chain forgets {depth} blocks; {len(self.chain.waiting)} transactions wait")
 
-    def count_owed(self) -> dict[bytes, int]:
-        """What each wallet should have been paid by now."""
-        return {get_address(wallet): self.witness.withdrawn[get_address(wallet)] for wallet in WALLETS}
+    def count_faults(self) -> Counter[str]:
+        """How often each fault struck: how processes ended, which calls failed, what the chain forgot."""
+        counted = Counter({f"end {how}": count for how, count in self.injected.items()})
+        counted.update({f"fault {name}": count for name, count in self.disk.injected.items()})
+        counted["fault reorganisation"] = self.chain.reorganisation_count
+        return counted
 
     def close(self) -> None:
         """Leave nothing behind."""

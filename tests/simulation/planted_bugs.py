@@ -1,21 +1,28 @@
 """Bugs planted around the engine: each is a way in which a venue could break its promises after a fault."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 
 from novate.apps import venue_tasks
 from novate.apps.venue_tasks import BatchPoster
-from novate.execution import journal, recovery, sequencer, snapshot
+from novate.execution import journal, recovery, sealing, sequencer, snapshot
+from novate.execution.engine import Engine, Events
 from novate.execution.journal import Entry, Journal
 from novate.execution.sealing import Sealer
 from novate.execution.tables import World as Tables
-from novate.protocol.generated.codes import CommandKind
+from novate.protocol.command import Command
+from novate.protocol.generated.codes import CommandKind, EventKind
+from novate.protocol.generated.records import SIGNED_BY
 from novate.settlement.client import Deposit
 from novate.settlement.deposits import DepositWatcher
+from novate.verification import replay
 from simulation import venue as simulated_venue
 from simulation import world as simulated_world
+from simulation.genesis import OPERATOR, get_address
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -189,6 +196,114 @@ def never_repost(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(BatchPoster, "post_missing", post_one)
 
 
+def pay_subaccounts_themselves(patch: pytest.MonkeyPatch) -> None:
+    """A batch owes a sub-account's withdrawal to an address that nobody has the key of."""
+    patch.setattr(sealing, "find_owner", lambda engine, account: account)
+
+
+def seal_an_old_root(patch: pytest.MonkeyPatch) -> None:
+    """A header now and then names the state before its batch."""
+    close = Sealer.close
+
+    def late(self: Sealer, batch: Any) -> Any:
+        before = self.previous_root
+        sealed = close(self, batch)
+        if batch.number % 5:
+            return sealed
+        self.previous_root = before
+        return sealed._replace(header=sealed.header._replace(state_root=before))
+
+    patch.setattr(Sealer, "close", late)
+
+
+def change_after(patch: pytest.MonkeyPatch, kind: CommandKind, change: Callable[[Engine], None]) -> None:
+    """Let something unlawful happen to the engine after every command of a kind."""
+    apply = Engine.apply
+
+    def spoil(self: Engine, commands: Sequence[Command]) -> Any:
+        events = apply(self, commands)
+        if any(command.kind == kind for command in commands):
+            change(self)
+        return events
+
+    patch.setattr(Engine, "apply", spoil)
+
+
+def pay_an_atom_too_much(patch: pytest.MonkeyPatch) -> None:
+    """After a withdrawal an atom too much is left."""
+
+    def pay(engine: Engine) -> None:
+        engine.world.accounts["cash_atoms"][0] += 1
+
+    change_after(patch, CommandKind.WITHDRAW, pay)
+
+
+def swap_positions(patch: pytest.MonkeyPatch) -> None:
+    """After a REPLACE a lot goes from one holder of an instrument to another, and no event tells."""
+
+    def swap(engine: Engine) -> None:
+        positions = engine.world.positions
+        held = np.flatnonzero((positions["account"] >= 0) & (positions["lots"] != 0)).tolist()
+        for one, other in pairwise(held):
+            if positions["instrument"][one] == positions["instrument"][other]:
+                positions["lots"][one] += 1
+                positions["lots"][other] -= 1
+                return
+
+    change_after(patch, CommandKind.REPLACE, swap)
+
+
+def retell(patch: pytest.MonkeyPatch, change: Callable[[Events], None]) -> None:
+    """Let the sequencer tell events that are not quite what happened."""
+    split = sequencer.split_events
+
+    def lie(events: Events) -> list[Events]:
+        parts = split(events)
+        for told in parts:
+            change(told)
+        return parts
+
+    patch.setattr(sequencer, "split_events", lie)
+
+
+def tell_another_maker(patch: pytest.MonkeyPatch) -> None:
+    """The events of a command that met two makers name them in the other order."""
+
+    def swap(told: Events) -> None:
+        matched = told["order_id"] != told["maker_order_id"]
+        fills = np.flatnonzero((told["kind"] == EventKind.FILL) & matched)
+        if len(fills) > 1:
+            told["maker_order_id"][fills] = told["maker_order_id"][fills][::-1].copy()
+
+    retell(patch, swap)
+
+
+def tell_legs_the_other_way(patch: pytest.MonkeyPatch) -> None:
+    """The events of a combo's legs call the buyer the seller."""
+
+    def flip(told: Events) -> None:
+        legs = told["kind"] == EventKind.LEG
+        told["side"][legs] = 1 - told["side"][legs]
+
+    retell(patch, flip)
+
+
+def obey_anybody(patch: pytest.MonkeyPatch) -> None:
+    """The engine takes everybody for the operator, and so does the replay: only what is forbidden tells."""
+    resolve, operator = Engine.resolve_speaker, get_address(OPERATOR)
+
+    def trust(self: Engine, command: Command) -> int:
+        return 0 if SIGNED_BY[command.kind] == "operator" else resolve(self, command)
+
+    authenticate = replay.authenticate_operator
+
+    def believe(state: Any, command: Command) -> None:
+        authenticate(state, command._replace(signer=operator))
+
+    patch.setattr(Engine, "resolve_speaker", trust)
+    patch.setattr(replay, "authenticate_operator", believe)
+
+
 PLANTS: tuple[Plant, ...] = (
     acknowledge_before_sync,
     show_before_sync,
@@ -204,4 +319,11 @@ PLANTS: tuple[Plant, ...] = (
     owe_withdrawals_twice,
     run_clock_back,
     never_repost,
+    pay_subaccounts_themselves,
+    seal_an_old_root,
+    pay_an_atom_too_much,
+    swap_positions,
+    tell_another_maker,
+    tell_legs_the_other_way,
+    obey_anybody,
 )

@@ -228,7 +228,9 @@ async def submit_own(venue: "Venue", command: object) -> Outcome | None:
 
 
 async def run_deposits(venue: "Venue", confirmations: int = CONFIRMATIONS) -> None:
-    """Credit the vault's deposits in the order of their cursor."""
+    """Credit the vault's deposits in the order of their cursor, until one is refused: by [CASH-1] that one
+    stays the next, so those after it wait too, while everything else of the venue goes on.
+    """
     cursor = int(venue.engine.world.house["deposit_cursor"][0])
     watcher = DepositWatcher(venue.settlement, cursor, confirmations)
     while True:
@@ -245,7 +247,10 @@ async def run_deposits(venue: "Venue", confirmations: int = CONFIRMATIONS) -> No
                 outcome = await submit_own(venue, command)
                 await asyncio.sleep(0 if outcome else DEPOSIT_POLL_S)
             if outcome.code != Code.OK:
-                raise RuntimeError(f"deposit {deposit.cursor} was refused with {outcome.code.name}")
+                # Anybody can pay in for new accounts until there is no room: that must not stop a venue.
+                reason = outcome.code.name
+                log.critical("deposit %d was refused: %s; none is credited now", deposit.cursor, reason)
+                return
         await asyncio.sleep(DEPOSIT_POLL_S)
 
 

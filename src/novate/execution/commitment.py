@@ -12,7 +12,7 @@ from novate.execution.engine import Engine, join_address
 from novate.execution.tables import NONE
 from novate.protocol.merkle import SparseTree
 from novate.protocol.oracle import SURFACE
-from novate.protocol.poseidon2 import hash_elements, to_field
+from novate.protocol.poseidon2 import to_field
 from novate.protocol.poseidon2_kernel import compress_batch, hash_elements_batch, join_limbs
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -247,10 +247,10 @@ class StateCommitment:
             self.orders.root,
             self.instruments.root,
             join_limbs(hash_lists(DOMAIN_ORACLE, [changes.oracle_elements])[0]),
-            hash_elements(DOMAIN_HOUSE, changes.house_elements),
+            join_limbs(hash_lists(DOMAIN_HOUSE, [changes.house_elements])[0]),
             self.waiting.root,
         ]
-        state = hash_elements(DOMAIN_ROOT, parts)
+        state = join_limbs(hash_lists(DOMAIN_ROOT, [parts])[0])
         return Roots(state.to_bytes(32, "big"), self.instruments.root.to_bytes(32, "big"))
 
 

@@ -5,6 +5,7 @@ was done is read back from the chain and never from memory. Implements the submi
 [SETTLE-9].
 """
 
+import functools
 import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
@@ -13,6 +14,7 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_canonical_address, to_checksum_address
 from hexbytes import HexBytes
 from web3 import Web3
+from web3.contract import Contract
 from web3.types import TxParams, TxReceipt
 
 from novate.protocol.frame import keccak256
@@ -40,6 +42,12 @@ class Deposit(NamedTuple):
 
 class SettlementError(RuntimeError):
     """A transaction that reverted, or a chain that contradicts what this client must hold true."""
+
+
+@functools.cache
+def load_interface(name: str) -> type[Contract]:
+    """Return what encodes calls of one of our contracts; to build it takes milliseconds."""
+    return Web3().eth.contract(abi=compile_contract(name).abi)
 
 
 class Sender:
@@ -96,10 +104,8 @@ class Sender:
 
     def call(self, address: str, name: str, function: str, *arguments: object) -> TxReceipt:
         """Send a transaction to a function of one of our contracts."""
-        contract = self.web3.eth.contract(
-            address=to_checksum_address(address), abi=compile_contract(name).abi
-        )
-        return self.send({"to": contract.address, "data": contract.encode_abi(function, list(arguments))})
+        data = load_interface(name).encode_abi(function, list(arguments))
+        return self.send({"to": to_checksum_address(address), "data": data})
 
 
 def compute_create_address(deployer: str, nonce: int) -> str:

@@ -6,6 +6,7 @@ warm, and gas is lower than on a public chain. Implements [SETTLE-15]. The verif
 in `verification.chain_record`.
 """
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -45,8 +46,9 @@ class ExecutionRejected(ValueError):
     """A transaction that cannot be in a block at all: wrong nonce, too little gas or ether, wrong chain."""
 
 
+@functools.lru_cache(maxsize=4096)
 def to_hex_address(address: bytes) -> str:
-    """Return the checksummed text of a 20-byte address."""
+    """Return the checksummed text of a 20-byte address; the checksum costs as much as a short call."""
     return str(to_checksum_address(address))
 
 

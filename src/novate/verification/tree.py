@@ -10,7 +10,6 @@ import numpy as np
 from novate.protocol.command import NO_ACCOUNT
 from novate.protocol.generated.poseidon2_constants import P
 from novate.protocol.merkle import SparseTree
-from novate.protocol.poseidon2 import hash_elements
 from novate.protocol.poseidon2_kernel import compress_batch, hash_elements_batch, join_limbs, split_limbs
 from novate.verification.key_records import SessionKey
 from novate.verification.order_records import Order, WaitingOrder
@@ -212,10 +211,10 @@ class StateTree:
             self.orders.root,
             self.instruments.root,
             hash_list(ORACLE_DOMAIN, list_oracle_elements(state)),
-            hash_elements(HOUSE_DOMAIN, list_house_elements(state)),
+            hash_list(HOUSE_DOMAIN, list_house_elements(state)),
             self.waiting.root,
         ]
-        return hash_elements(ROOT_DOMAIN, parts).to_bytes(32, "big")
+        return hash_list(ROOT_DOMAIN, parts).to_bytes(32, "big")
 
     def marks_root(self) -> bytes:
         """Return the instruments' root as of the last `compute_root` [STATE-4]."""
