@@ -11,6 +11,7 @@ from novate.execution.market import apply_index, apply_list, apply_surface
 from novate.execution.money import apply_backstop, apply_deposit, apply_insure, apply_withdraw
 from novate.execution.order_book import find_slot
 from novate.execution.order_positions import is_combo
+from novate.execution.prefetching import prefetch_ahead
 from novate.execution.quotes import apply_mass_quote, apply_set_mmp
 from novate.execution.replacing import apply_replace
 from novate.execution.slices import apply_set_slice
@@ -20,7 +21,7 @@ from novate.execution.ticking import apply_tick
 from novate.execution.timers import apply_disconnect, apply_protect
 from novate.execution.trading import apply_cancel, apply_cancel_all, apply_place
 from novate.execution.triggers import apply_place_trigger, fire_ready
-from novate.kernel import kernel, kernel_inner
+from novate.kernel import JIT_ENABLED, kernel, kernel_inner
 from novate.protocol.generated.codes import Code, CommandKind, EventKind
 from novate.protocol.generated.constants import COMBO_LEG_COUNT_MAX
 
@@ -181,5 +182,7 @@ def apply_commands(w: World, commands: Array, items: Array, start: int, event_re
         reserve = event_reserve + count_events_max(w, commands[i])
         if w.house[0]["event_count"] + reserve > w.events.shape[0]:
             return i
+        if JIT_ENABLED:
+            prefetch_ahead(w, commands, i)
         apply_command(w, commands[i], items)
     return int(commands.shape[0])

@@ -157,9 +157,13 @@ class Engine:
             )
 
     def apply_part(self, commands: Sequence[Command]) -> list[Events]:
-        """Apply commands that need nothing of each other's names, in as few crossings as the event buffer
-        allows.
-        """
+        """Apply commands that need nothing of each other's names."""
+        parts = self.apply_rows(*self.pack(commands))
+        self.learn_names(commands)
+        return parts
+
+    def pack(self, commands: Sequence[Command]) -> tuple[Events, Events]:
+        """Return the rows and items that kernels read of commands which take the next sequence numbers."""
         rows = np.zeros(len(commands), COMMAND)
         buffer = rows.view(np.uint8).data
         sequence = self.sequence
@@ -167,10 +171,16 @@ class Engine:
             write_row(buffer, i * COMMAND.itemsize, command, sequence + 1 + i, self.resolve_speaker(command))
             if command.account or FIRST_ADDRESSED <= command.kind <= LAST_ADDRESSED:
                 self.resolve_others(rows[i], command)
-        items = pack_items(commands, rows)
+        return rows, pack_items(commands, rows)
+
+    def apply_rows(self, rows: Events, items: Events) -> list[Events]:
+        """Apply packed commands in as few crossings as the event buffer allows.
+
+        Warning: the caller tells the engine of new names; `apply` does.
+        """
         parts = []
         done = 0
-        while done < len(commands):
+        while done < len(rows):
             done = apply_commands(self.world, rows, items, done, self.event_reserve)
             count = int(self.world.house["event_count"][0])
             if count == 0:
@@ -179,7 +189,6 @@ class Engine:
                 continue
             parts.append(self.world.events[:count].copy())
             self.world.house["event_count"] = 0
-        self.learn_names(commands)
         return parts
 
     def learn_names(self, commands: Sequence[Command]) -> None:

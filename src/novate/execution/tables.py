@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from novate.execution.memory import Arena
 from novate.kernel import pass_by_reference
 from novate.protocol.generated import constants
 from novate.protocol.generated.records import EVENT
@@ -191,53 +192,54 @@ def make_world(genesis: Genesis) -> World:
     accounts, instruments, series = limits["accounts"], limits["instruments"], limits["series"]
     orders, positions, waiting = limits["orders"], limits["positions"], limits["triggers"]
     underlyings, oracles = len(genesis.underlyings), len(genesis.oracles)
+    arena = Arena()
     world = World(
-        house=np.zeros(1, HOUSE),
+        house=arena.zeros(1, HOUSE),
         parameters=genesis.pack_parameters(),
         fee_tiers=genesis.pack_fee_tiers(),
-        markets=np.zeros(underlyings, MARKET),
-        index_reports=np.zeros((underlyings, oracles), INDEX_REPORT),
-        series=np.zeros(series, SERIES),
-        surface_reports=np.zeros((series, oracles), SURFACE),
-        instruments=np.zeros(instruments, INSTRUMENT),
-        legs=np.zeros((instruments, constants.COMBO_LEG_COUNT_MAX, 2), np.int64),
-        rows=np.zeros((instruments, constants.SCENARIO_COUNT), np.int64),
-        basis_rows=np.zeros((instruments, constants.BASIS_COUNT), np.int64),
-        accounts=np.zeros(accounts, ACCOUNT),
-        keys=np.zeros((accounts, constants.KEY_COUNT), KEY),
-        portfolios=np.zeros((accounts, underlyings), PORTFOLIO),
-        pnl=np.zeros((accounts, underlyings, constants.SCENARIO_COUNT), np.int64),
-        effects=np.zeros((accounts, underlyings, constants.SCENARIO_COUNT), np.int64),
-        basis_held=np.zeros((accounts, series, constants.BASIS_COUNT), np.int64),
-        basis_open=np.zeros((accounts, series, constants.BASIS_COUNT), np.int64),
-        positions=np.zeros(positions, POSITION),
-        position_entries=np.zeros(count_slots(positions), ENTRY),
+        markets=arena.zeros(underlyings, MARKET),
+        index_reports=arena.zeros((underlyings, oracles), INDEX_REPORT),
+        series=arena.zeros(series, SERIES),
+        surface_reports=arena.zeros((series, oracles), SURFACE),
+        instruments=arena.zeros(instruments, INSTRUMENT),
+        legs=arena.zeros((instruments, constants.COMBO_LEG_COUNT_MAX, 2), np.int64),
+        rows=arena.zeros((instruments, constants.SCENARIO_COUNT), np.int64),
+        basis_rows=arena.zeros((instruments, constants.BASIS_COUNT), np.int64),
+        accounts=arena.zeros(accounts, ACCOUNT),
+        keys=arena.zeros((accounts, constants.KEY_COUNT), KEY),
+        portfolios=arena.zeros((accounts, underlyings), PORTFOLIO),
+        pnl=arena.zeros((accounts, underlyings, constants.SCENARIO_COUNT), np.int64),
+        effects=arena.zeros((accounts, underlyings, constants.SCENARIO_COUNT), np.int64),
+        basis_held=arena.zeros((accounts, series, constants.BASIS_COUNT), np.int64),
+        basis_open=arena.zeros((accounts, series, constants.BASIS_COUNT), np.int64),
+        positions=arena.zeros(positions, POSITION),
+        position_entries=arena.zeros(count_slots(positions), ENTRY),
         free_positions=np.arange(positions - 1, -1, -1, dtype=np.int64),
-        orders=np.zeros(orders, ORDER),
-        order_entries=np.zeros(count_slots(orders), ENTRY),
+        orders=arena.zeros(orders, ORDER),
+        order_entries=arena.zeros(count_slots(orders), ENTRY),
         free_orders=np.arange(orders - 1, -1, -1, dtype=np.int64),
-        draft=np.zeros(1, ORDER),
-        repriced=np.zeros(orders, ORDER),
-        closures=np.zeros((positions, 2), np.int64),
-        waiting=np.zeros(waiting, WAITING),
-        waiting_entries=np.zeros(count_slots(waiting), ENTRY),
+        draft=arena.zeros(1, ORDER),
+        repriced=arena.zeros(orders, ORDER),
+        closures=arena.zeros((positions, 2), np.int64),
+        waiting=arena.zeros(waiting, WAITING),
+        waiting_entries=arena.zeros(count_slots(waiting), ENTRY),
         free_waiting=np.arange(waiting - 1, -1, -1, dtype=np.int64),
-        ready=np.zeros(waiting, np.int64),
-        due=np.zeros(2 * max(orders, waiting), np.int64),
-        block_costs=np.zeros((2, constants.BLOCK_LEG_COUNT_MAX), np.int64),
-        groups=np.zeros((accounts, constants.GROUP_COUNT), GROUP),
-        group_effects=np.zeros((accounts, constants.GROUP_COUNT, GROUP_EFFECT_COUNT), np.int64),
-        group_quotes=np.zeros(constants.OPEN_ORDER_COUNT_MAX, QUOTE),
-        heap=np.zeros((2, constants.OPEN_ORDER_COUNT_MAX), np.int64),
-        gathered=np.zeros(1, PORTFOLIO),
-        gathered_effects=np.zeros(constants.SCENARIO_COUNT, np.int64),
+        ready=arena.zeros(waiting, np.int64),
+        due=arena.zeros(2 * max(orders, waiting), np.int64),
+        block_costs=arena.zeros((2, constants.BLOCK_LEG_COUNT_MAX), np.int64),
+        groups=arena.zeros((accounts, constants.GROUP_COUNT), GROUP),
+        group_effects=arena.zeros((accounts, constants.GROUP_COUNT, GROUP_EFFECT_COUNT), np.int64),
+        group_quotes=arena.zeros(constants.OPEN_ORDER_COUNT_MAX, QUOTE),
+        heap=arena.zeros((2, constants.OPEN_ORDER_COUNT_MAX), np.int64),
+        gathered=arena.zeros(1, PORTFOLIO),
+        gathered_effects=arena.zeros(constants.SCENARIO_COUNT, np.int64),
         quote_slots=np.full(2 * instruments, NONE, np.int64),
-        levels=np.zeros(count_slots(orders), LEVEL),
-        bitmap_low=np.zeros((2 * instruments, BITMAP_LOW_WORDS), np.int64),
-        bitmap_high=np.zeros((2 * instruments, BITMAP_HIGH_WORDS), np.int64),
-        bitmap_top=np.zeros(2 * instruments, np.int64),
+        levels=arena.zeros(count_slots(orders), LEVEL),
+        bitmap_low=arena.zeros((2 * instruments, BITMAP_LOW_WORDS), np.int64),
+        bitmap_high=arena.zeros((2 * instruments, BITMAP_HIGH_WORDS), np.int64),
+        bitmap_top=arena.zeros(2 * instruments, np.int64),
         best=np.full(2 * instruments, NONE, np.int64),
-        events=np.zeros(EVENT_COUNT_FIRST, EVENT),
+        events=arena.zeros(EVENT_COUNT_FIRST, EVENT),
     )
     fill_world(world, genesis)
     return world
@@ -245,7 +247,7 @@ def make_world(genesis: Genesis) -> World:
 
 def grow_events(world: World) -> World:
     """Return the same state with an empty event buffer twice as large; pages not yet used cost nothing."""
-    return world._replace(events=np.zeros(2 * len(world.events), EVENT))
+    return world._replace(events=Arena().zeros(2 * len(world.events), EVENT))
 
 
 def fill_world(world: World, genesis: Genesis) -> None:

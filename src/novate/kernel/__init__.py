@@ -13,6 +13,7 @@ from novate.kernel.floats import (
     shift_right,
 )
 from novate.kernel.lanes import LANES, permute_lanes
+from novate.kernel.machine import prefetch, read_cycles
 from novate.kernel.options import JIT_ENABLED, find_cache_directory, find_cache_root
 from novate.kernel.tables import pass_by_reference
 
@@ -35,6 +36,8 @@ __all__ = [
     "mul_shift_floor",
     "pass_by_reference",
     "permute_lanes",
+    "prefetch",
+    "read_cycles",
     "shift_right",
     "watch_compilations",
 ]

@@ -51,8 +51,11 @@ def find_cache_root() -> Path:
 def find_cache_directory(module: str) -> Path:
     """Return where the compiled kernels of a module belong."""
     parts = module.split(".")
-    layer = parts[1] if parts[0] == "novate" and len(parts) > 2 else "protocol"
-    return find_cache_root() / "kernels" / f"{layer}-{hash_sources(layer)}"
+    if parts[0] == "novate":
+        layer = parts[1] if len(parts) > 2 else "protocol"
+        return find_cache_root() / "kernels" / f"{layer}-{hash_sources(layer)}"
+    # A kernel outside the package, such as a benchmark's, may call any layer.
+    return find_cache_root() / "kernels" / f"outside-{hash_sources('')}"
 
 
 JIT_ENABLED = not numba.config.DISABLE_JIT
