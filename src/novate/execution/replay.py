@@ -1,5 +1,5 @@
-"""Replay without listeners: runs of commands from the bytes of the journal to the tables, while another
-thread hashes what the batches will be bound to.
+"""Replay without listeners: runs of commands from the bytes of the journal to the tables, while a second
+thread hashes what the batches are bound to and a third computes their roots.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +11,7 @@ from novate.execution.batch import apply_commands
 from novate.execution.engine import Engine
 from novate.execution.frame_scan import Entries, Segment
 from novate.execution.payload_rows import RUN_ROWS, SEAL, Desk, decode_run, learn_accounts, make_desk
-from novate.execution.sealing import SealedBatch, Sealer
+from novate.execution.sealing import OpenBatch, SealedBatch, Sealer
 from novate.execution.tables import grow_events
 from novate.protocol.command import decode_payload
 from novate.protocol.generated.codes import EventKind
@@ -28,18 +28,20 @@ def find_last(events: Events) -> Events:
 
 
 class Replayer:
-    """Applies journalled commands to an engine and its sealer; `batches` are those that were sealed."""
+    """Applies journalled commands to an engine and its sealer; `finish` returns what was sealed."""
 
     def __init__(self, engine: Engine, sealer: Sealer) -> None:
         self.engine = engine
         self.sealer = sealer
-        self.batches: list[SealedBatch] = []
         self.desk: Desk = make_desk(engine, PACKED_BYTES)
         self.rows = self.desk.rows.view(COMMAND).reshape(-1)
         self.items = self.desk.items.view(ITEM).reshape(-1)
         self.account_count = len(engine.addresses)
         self.hasher = ThreadPoolExecutor(1, "batch-hash")
         self.hashing: Future[None] | None = None
+        # One thread, because each batch is bound to the one before it.
+        self.closer = ThreadPoolExecutor(1, "batch-roots")
+        self.closing: list[Future[SealedBatch]] = []
 
     def replay(self, entries: Entries, first: int, last: int) -> None:
         """Apply the commands of places [first, last)."""
@@ -104,20 +106,26 @@ class Replayer:
         """Close the batch of a SEAL that has just been applied, if it was lawful."""
         self.wait()
         entry = segment.get_entry(place)
-        batch = self.sealer.open_batch(entry, decode_payload(entry.payload), find_last(events))
+        self.close_batch(self.sealer.open_batch(entry, decode_payload(entry.payload), find_last(events)))
+
+    def close_batch(self, batch: OpenBatch | None) -> None:
+        """Compute the roots of a batch, whose changes have been copied, in a thread."""
         if batch is not None:
-            self.batches.append(self.sealer.close(batch))
+            self.closing.append(self.closer.submit(self.sealer.close, batch))
 
     def replay_singly(self, segment: Segment, place: int) -> None:
         """Apply one command that a run cannot hold."""
         self.wait()
         entry = segment.get_entry(place)
         command = decode_payload(entry.payload)
-        batch = self.sealer.observe(entry, command, self.engine.apply([command]))
-        if batch is not None:
-            self.batches.append(self.sealer.close(batch))
+        self.close_batch(self.sealer.observe(entry, command, self.engine.apply([command])))
         self.account_count = learn_accounts(self.desk, self.engine, self.account_count)
 
-    def close(self) -> None:
-        """End the thread."""
-        self.hasher.shutdown()
+    def finish(self) -> list[SealedBatch]:
+        """Wait for the threads, end them, and return the sealed batches in order."""
+        try:
+            self.wait()
+            return [future.result() for future in self.closing]
+        finally:
+            self.hasher.shutdown()
+            self.closer.shutdown(cancel_futures=True)
