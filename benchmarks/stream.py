@@ -88,9 +88,10 @@ def name_account(number: int) -> bytes:
 class Stream:
     """Builds commands. Every account is rich, so every PLACE is accepted and ids can be counted ahead."""
 
-    def __init__(self, accounts: int, instruments: int, seed: int = 7) -> None:
+    def __init__(self, accounts: int, instruments: int, seed: int = 7, deposit_atoms: int = 1 << 50) -> None:
         self.rng = random.Random(seed)
         self.accounts, self.instruments = accounts, instruments
+        self.deposit_atoms = deposit_atoms
         self.engine = Engine(make_genesis(accounts, instruments))
         self.now_ns = START_NS
         self.nonces: dict[bytes, int] = {}
@@ -124,7 +125,11 @@ class Stream:
         """Deposits, a perpetual, options in ten series, an index, surfaces, marks."""
         commands = [
             make_command(
-                CommandKind.DEPOSIT, self.now_ns, name_account(n), cursor=n + 1, amount_atoms=1 << 50
+                CommandKind.DEPOSIT,
+                self.now_ns,
+                name_account(n),
+                cursor=n + 1,
+                amount_atoms=self.deposit_atoms,
             )
             for n in range(self.accounts)
         ]

@@ -126,7 +126,7 @@ def learn_accounts(desk: Desk, engine: Engine, first: int) -> int:
 def find_place(desk: Desk, word_0: int, word_1: int, word_2: int) -> int:
     """Return the place in `slots` of an address, or the empty one where it belongs."""
     mask = desk.slots.shape[0] - 1
-    mixed = (word_0 ^ word_1) * 31 ^ word_2
+    mixed = word_0 ^ word_1 >> 29 ^ word_1 ^ word_2 >> 23 ^ word_2
     place = (mixed ^ mixed >> 17 ^ mixed >> 37) & mask
     while desk.slots[place] != NONE:
         known = desk.accounts[desk.slots[place]]
