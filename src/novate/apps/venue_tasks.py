@@ -57,7 +57,7 @@ class BatchPoster:
         self.last_entry: Entry | None = None
         self.snapshot_sequence = recovered.snapshot.position.sequence if recovered.snapshot else 0
         self.room = Room()
-        self.is_storing = False
+        self.is_room_taken = True  # Until `run` has made it ready.
 
     def on_outcomes(self, outcomes: list[Outcome]) -> None:
         """Collect the commands of the batch in progress; copy the state's changes at its SEAL."""
@@ -72,10 +72,10 @@ class BatchPoster:
 
     def capture(self, outcome: Outcome) -> Capture | None:
         """Copy the state at a SEAL if enough has happened since the last snapshot."""
-        if self.is_storing or outcome.sequence - self.snapshot_sequence < SNAPSHOT_COMMANDS:
+        if self.is_room_taken or outcome.sequence - self.snapshot_sequence < SNAPSHOT_COMMANDS:
             return None
         self.snapshot_sequence = outcome.sequence
-        self.is_storing = True
+        self.is_room_taken = True
         return capture_state(self.venue.engine, Position(outcome.sequence, outcome.entry.hash), self.room)
 
     async def catch_up(self) -> None:
@@ -95,7 +95,7 @@ class BatchPoster:
 
     async def run(self) -> None:
         """Publish and post sealed batches as they come."""
-        await asyncio.to_thread(self.room.prepare, self.venue.engine)
+        await self.free_room()
         while True:
             work = await self.open_batches.get()
             sealed = await asyncio.to_thread(self.sealer.close, work.batch)
@@ -103,8 +103,12 @@ class BatchPoster:
             if work.capture is not None:
                 # Only now: a snapshot must not be newer than what is published.
                 await self.store(work.capture, sealed.header.state_root)
-                await asyncio.to_thread(self.room.prepare, self.venue.engine)
-                self.is_storing = False
+                await self.free_room()
+
+    async def free_room(self) -> None:
+        """Make room for the next snapshot, so that taking it hardly stops the sequencer."""
+        await asyncio.to_thread(self.room.prepare, self.venue.engine)
+        self.is_room_taken = False
 
     async def publish(self, sealed: SealedBatch, entries: list[Entry]) -> None:
         """Append a batch to the published logs, post its header, and let HEAD name it."""
