@@ -2,6 +2,7 @@
 thread hashes what the batches are bound to and a third computes their roots.
 """
 
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -18,6 +19,7 @@ from novate.protocol.generated.codes import EventKind
 from novate.protocol.generated.records import COMMAND, ITEM
 
 PACKED_BYTES = RUN_ROWS * 256
+HASHING_MAX = 16  # Runs that may wait for their hash: neither thread waits for the other's next turn.
 RESULT = int(EventKind.RESULT)
 Events = np.ndarray[Any, np.dtype[Any]]
 
@@ -38,7 +40,7 @@ class Replayer:
         self.items = self.desk.items.view(ITEM).reshape(-1)
         self.account_count = len(engine.addresses)
         self.hasher = ThreadPoolExecutor(1, "batch-hash")
-        self.hashing: Future[None] | None = None
+        self.hashing: deque[Future[None]] = deque()
         # One thread, because each batch is bound to the one before it.
         self.closer = ThreadPoolExecutor(1, "batch-roots")
         self.closing: list[Future[SealedBatch]] = []
@@ -87,14 +89,14 @@ class Replayer:
 
     def take_payloads(self, payloads: bytes) -> None:
         """Hash payloads into the batch in progress, in another thread, in order."""
-        self.wait()
-        self.hashing = self.hasher.submit(self.sealer.data.update, payloads)
+        if len(self.hashing) == HASHING_MAX:
+            self.hashing.popleft().result()
+        self.hashing.append(self.hasher.submit(self.sealer.data.update, payloads))
 
     def wait(self) -> None:
         """Return when all payloads are hashed."""
-        if self.hashing is not None:
-            self.hashing.result()
-            self.hashing = None
+        while self.hashing:
+            self.hashing.popleft().result()
 
     def learn_instruments(self) -> None:
         """Note the instruments that a run has listed."""
