@@ -88,9 +88,17 @@ def name_account(number: int) -> bytes:
 class Stream:
     """Builds commands. Every account is rich, so every PLACE is accepted and ids can be counted ahead."""
 
-    def __init__(self, accounts: int, instruments: int, seed: int = 7, positions: int = 1 << 17) -> None:
+    def __init__(
+        self,
+        accounts: int,
+        instruments: int,
+        seed: int = 7,
+        positions: int = 1 << 17,
+        deposit_atoms: int = 1 << 50,
+    ) -> None:
         self.rng = random.Random(seed)
         self.accounts, self.instruments = accounts, instruments
+        self.deposit_atoms = min(deposit_atoms, (1 << 60) // accounts)
         self.engine = Engine(make_genesis(accounts, instruments, positions))
         self.now_ns = START_NS
         self.nonces: dict[bytes, int] = {}
@@ -122,10 +130,13 @@ class Stream:
 
     def make_setup(self) -> list[Command]:
         """Deposits, a perpetual, options in ten series, an index, surfaces, marks."""
-        amount_atoms = min(1 << 50, (1 << 60) // self.accounts)
         commands = [
             make_command(
-                CommandKind.DEPOSIT, self.now_ns, name_account(n), cursor=n + 1, amount_atoms=amount_atoms
+                CommandKind.DEPOSIT,
+                self.now_ns,
+                name_account(n),
+                cursor=n + 1,
+                amount_atoms=self.deposit_atoms,
             )
             for n in range(self.accounts)
         ]

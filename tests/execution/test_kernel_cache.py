@@ -5,13 +5,17 @@ Numba's own cache looks only at the file of the function that is called, which i
 folders.
 """
 
+import importlib
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import novate.kernel
+from novate.kernel import options
 
 CALLEE = '''"""A callee."""
 from novate.kernel import kernel
@@ -59,14 +63,18 @@ class Package:
         path.write_text(text)
         os.utime(path, (1_700_000_000, 1_700_000_000))
 
-    def run(self, layer: str, cache: str = "cache") -> tuple[int, str]:
+    def run(self, layer: str, cache: str = "cache", **settings: str) -> tuple[int, str]:
         """Call the kernel in a new process; return its result and the folder it came from."""
-        environment = os.environ | {
-            "PYTHONPATH": str(self.root.parent),
-            "NOVATE_CACHE_DIR": str(self.folder / cache),
-            "NUMBA_DISABLE_JIT": "0",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
+        environment = (
+            os.environ
+            | settings
+            | {
+                "PYTHONPATH": str(self.root.parent),
+                "NOVATE_CACHE_DIR": str(self.folder / cache),
+                "NUMBA_DISABLE_JIT": "0",
+                "PYTHONDONTWRITEBYTECODE": "1",
+            }
+        )
         command = [sys.executable, "-c", SCRIPT.format(layer=layer)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
         value, folder = done.stdout.split()
@@ -108,3 +116,35 @@ def test_the_folder_is_the_one_asked_for(tmp_path: Path) -> None:
     """NOVATE_CACHE_DIR names the folder below which every kernel goes."""
     _, folder = Package(tmp_path).run("execution", "elsewhere")
     assert Path(folder).is_relative_to(tmp_path / "elsewhere" / "kernels")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"NUMBA_OPT": "0"}, {"NUMBA_CPU_NAME": "generic"}, {"NUMBA_LOOP_VECTORIZE": "0"}],
+    ids=lambda setting: next(iter(setting)),
+)
+def test_another_compiler_gives_a_new_folder(tmp_path: Path, setting: dict[str, str]) -> None:
+    """What one level of optimisation or one processor made is not what another is given."""
+    package = Package(tmp_path)
+    value, folder = package.run("execution")
+    again, other = package.run("execution", **setting)
+    assert value == again
+    assert folder != other
+
+
+@pytest.mark.parametrize("name", ["numba", "llvmlite", "numpy"])
+def test_another_version_gives_a_new_hash(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A new release of what compiles is asked to compile again."""
+    before = options.hash_sources("execution")
+    monkeypatch.setattr(importlib.import_module(name), "__version__", "0.0.0")
+    assert before != options.hash_sources("execution")
+
+
+def test_every_option_is_in_the_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An option of the decorators that changes changes the hash."""
+    before = options.hash_sources("execution")
+    for name, value in options.OPTIONS.items():
+        monkeypatch.setitem(options.OPTIONS, name, f"not {value}")
+        assert before != options.hash_sources("execution")
+        monkeypatch.setitem(options.OPTIONS, name, value)
+    assert before == options.hash_sources("execution")

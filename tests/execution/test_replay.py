@@ -74,8 +74,7 @@ def test_most_commands_go_the_fast_way(journal: tuple[str, Path], monkeypatch: p
     monkeypatch.setattr(engine, "apply", watch)
     segment = read_segment(folder / "000000000001.log", 1, engine.genesis.hash, 1)
     replayer.replay_segment(segment, 0, segment.frame_count)
-    replayer.wait()
-    replayer.close()
+    replayer.finish()
     addressed = range(CommandKind.AUTHORIZE_KEY, CommandKind.BLOCK_TRADE + 1)
     assert all(kind == CommandKind.DEPOSIT or kind in addressed for kind in singly)
     assert len(list_commands(1, 10)) <= engine.sequence == segment.frame_count

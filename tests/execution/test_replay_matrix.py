@@ -14,57 +14,68 @@ from novate.execution.snapshot import find_snapshots, load_snapshot, write_snaps
 from novate.protocol.command import decode_payload
 from tests.execution.venue import hash_state, list_commands, make_genesis, write_commands
 
-COMMANDS = int(os.environ.get("NOVATE_MATRIX_COMMANDS", "1000"))
+COMMANDS = 1000
+COMMANDS_LONG = int(os.environ.get("NOVATE_MATRIX_COMMANDS", "400000"))
 SNAPSHOTS = 3
 ROOT = Path(__file__).parents[2]
-CONFIGURATIONS: dict[str, dict[str, str]] = {
-    "interpreted": {"NUMBA_DISABLE_JIT": "1", "PYTHONHASHSEED": "0"},
-    "compiled": {"PYTHONHASHSEED": "1"},
-}
+INTERPRETED = {"NUMBA_DISABLE_JIT": "1", "PYTHONHASHSEED": "0"}
+COMPILED = {"PYTHONHASHSEED": "1"}
 # A program per configuration takes half a minute to compile, so these are for a soak.
+SOAKED = {
+    "generic processor": {"NUMBA_CPU_NAME": "generic", "PYTHONHASHSEED": "2"},
+    "not optimised": {"NUMBA_OPT": "0", "PYTHONHASHSEED": "random"},
+    "narrow vectors": {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4", "PYTHONHASHSEED": "3"},
+}
+RUNS: dict[str, tuple[int, dict[str, dict[str, str]]]] = {
+    "short": (COMMANDS, {"interpreted": INTERPRETED, "compiled": COMPILED})
+}
 if os.environ.get("NOVATE_MATRIX_FULL"):
-    CONFIGURATIONS |= {
-        "generic processor": {"NUMBA_CPU_NAME": "generic", "PYTHONHASHSEED": "2"},
-        "not optimised": {"NUMBA_OPT": "0", "PYTHONHASHSEED": "random"},
-        "narrow vectors": {"NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3", "PYTHONHASHSEED": "3"},
-        "two threads": {"NUMBA_NUM_THREADS": "2", "PYTHONHASHSEED": "4"},
-    }
+    RUNS["long"] = COMMANDS_LONG, {"compiled": COMPILED, **SOAKED}
+GROUPS = (1, 64, 7, 512)
 
 
-def roll(journal: Path, snapshots: Path, start: str) -> str:
-    """Replay a journal and return a digest over every event and the state after every 200th command.
+def list_places(count: int) -> list[int]:
+    """Return after which commands a replay may begin: none, and those of the snapshots."""
+    return [count * number // (SNAPSHOTS + 1) for number in range(SNAPSHOTS + 1)]
 
-    `start` is "write", which also writes snapshots, or the place of a snapshot to begin from. The digest
-    covers what follows the last snapshot, so that all beginnings can be compared.
+
+def roll(journal: Path, snapshots: Path, start: str, group: int) -> str:
+    """Replay a journal in groups; return a digest of the last state and, for each place to begin from, one
+    that every event after it has been rolled into.
+
+    `start` is 0, which also writes snapshots, or the place of a snapshot to begin from.
     """
     genesis = make_genesis("tiny")
     entries = list(read_journal(journal, genesis.hash))
-    engine = Engine(genesis)
-    places = [len(entries) * (number + 1) // (SNAPSHOTS + 1) for number in range(SNAPSHOTS)]
-    if start != "write":
+    engine, places = Engine(genesis), list_places(len(entries))
+    if start != "0":
         (path,) = find_snapshots(snapshots / start)
         load_snapshot(path, engine)
-    lines = []
-    rolling = b"\0" * 32
-    for entry in entries[engine.sequence :]:
-        (events,) = split_events(engine.apply([decode_payload(entry.payload)]))
-        lines.append((entry.sequence, hashlib.blake2b(events.tobytes(), digest_size=8).hexdigest()))
-        if start == "write" and entry.sequence in places:
-            folder = snapshots / str(places.index(entry.sequence))
-            write_snapshot(folder, engine, Position(entry.sequence, entry.hash), bytes(32))
-        if entry.sequence > places[-1]:
-            rolling = hashlib.blake2b(rolling + lines[-1][1].encode(), digest_size=32).digest()
-    whole = hashlib.blake2b(repr([digest for _, digest in lines]).encode(), digest_size=16).hexdigest()
+    rolled = {place: bytes(32) for place in places if place >= engine.sequence}
+    count = 0
+    while engine.sequence < len(entries):
+        first = engine.sequence
+        if start == "0" and first in places[1:]:
+            position = Position(first, entries[first - 1].hash)
+            write_snapshot(snapshots / str(places.index(first)), engine, position, bytes(32))
+        end = min([place for place in (*places, len(entries)) if place > first] + [first + group])
+        told = engine.apply([decode_payload(entry.payload) for entry in entries[first:end]])
+        count += len(told)
+        for events in split_events(told):
+            for place in rolled:
+                if first >= place:
+                    rolled[place] = hashlib.blake2b(rolled[place] + events.tobytes(), digest_size=32).digest()
     state = hashlib.blake2b(repr(sorted(hash_state(engine).items())).encode(), digest_size=16).hexdigest()
-    return f"{rolling.hex()} {state} {whole if start == 'write' else ''}"
+    return " ".join([state, str(count), *(digest.hex() for digest in rolled.values())])
 
 
-def run(configuration: dict[str, str], journal: Path, snapshots: Path, start: str) -> str:
-    """Replay in a process of its own."""
+def run(configuration: dict[str, str], journal: Path, snapshots: Path, start: int, group: int) -> list[str]:
+    """Replay in a process of its own; return the digests of the state and of the events."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA_", "NPY_"))}
     path = os.pathsep.join([str(ROOT), *sys.path])
+    arguments = [str(journal), str(snapshots), str(start), str(group)]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.execution.test_replay_matrix", str(journal), str(snapshots), start],
+        [sys.executable, "-m", "tests.execution.test_replay_matrix", *arguments],
         env={**kept, **configuration, "PYTHONPATH": path},
         cwd=ROOT,
         capture_output=True,
@@ -72,36 +83,29 @@ def run(configuration: dict[str, str], journal: Path, snapshots: Path, start: st
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return done.stdout.split()
 
 
-@pytest.fixture(scope="module")
-def journal(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A journal and a folder for snapshots."""
-    folder = tmp_path_factory.mktemp("matrix")
-    write_commands(folder / "journal", "tiny", list_commands(11, COMMANDS))
-    return folder / "journal", folder
-
-
-def test_every_configuration_tells_the_same(journal: tuple[Path, Path]) -> None:
-    """Every event's hash and the last state agree between configurations, from the genesis and from
-    snapshots that another configuration wrote.
+@pytest.mark.parametrize("name", RUNS)
+def test_every_configuration_tells_the_same(name: str, tmp_path: Path) -> None:
+    """Every event and the last state agree between configurations and sizes of groups, from the genesis and
+    from snapshots that another configuration wrote.
     """
-    path, folder = journal
-    from_genesis = {
-        name: run(configuration, path, folder / name, "write")
-        for name, configuration in CONFIGURATIONS.items()
-    }
-    expected = next(iter(from_genesis.values()))
-    assert {expected} == set(from_genesis.values()), from_genesis
-    names = list(CONFIGURATIONS)
-    tail = expected.split()[:2]
-    for number in range(SNAPSHOTS):
-        for i, name in enumerate(names):
-            written_by = folder / names[i - 1]
-            assert tail == run(CONFIGURATIONS[name], path, written_by, str(number)).split()[:2]
-    print(f"P2: {COMMANDS} commands x {len(names)} configurations x {1 + SNAPSHOTS} beginnings, mismatches 0")
+    count, configurations = RUNS[name]
+    journal, names = tmp_path / "journal", list(configurations)
+    write_commands(journal, "tiny", list_commands(11, count))
+    told = {}
+    for each, group in zip(names, GROUPS, strict=False):
+        told[each] = run(configurations[each], journal, tmp_path / each, 0, group)
+    state, events, *rolled = told[names[0]]
+    assert all(each == [state, events, *rolled] for each in told.values()), told
+    for start in range(1, SNAPSHOTS + 1):
+        for i, each in enumerate(names):
+            other = tmp_path / names[i - 1]
+            tail = run(configurations[each], journal, other, start, GROUPS[-start])
+            assert [state, *rolled[start:]] == [tail[0], *tail[2:]]
+    print(f"P2: {events} events x {len(names)} configurations x {1 + SNAPSHOTS} beginnings, mismatches 0")
 
 
 if __name__ == "__main__":
-    print(roll(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]))
+    print(roll(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])))

@@ -29,16 +29,16 @@ def make_genesis(profile: str) -> Genesis:
 def list_commands(seed: int, count: int, profile: str = "tiny") -> tuple[Command, ...]:
     """Random commands, with a lawful SEAL in place of each of the generator's own, and more of them."""
     commands: list[Command] = []
-    batch = 0
+    batch = now_ns = 0
     for source, _ in iter_commands(seed, count, profile):
         command = translate(source)._replace(signature=b"\x01" * 65 if source.get("signer") else b"")
         if command.kind == CommandKind.DEPOSIT:
             command = command._replace(signature=b"")
         if command.kind != CommandKind.SEAL:
             commands.append(command)
+            now_ns = max(now_ns, command.time_ns)
         if command.kind == CommandKind.SEAL or len(commands) % SEAL_EVERY == 0:
             batch += 1
-            now_ns = max(each.time_ns for each in commands)
             commands.append(make_command(CommandKind.SEAL, now_ns, batch=batch))
     return tuple(commands)
 

@@ -5,13 +5,14 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from novate.execution.capture import Capture, Room, capture_state
 from novate.execution.engine import Engine
 from novate.execution.frame_scan import Entry
 from novate.execution.journal import Position
 from novate.execution.recovery import Recovered
 from novate.execution.sealing import OpenBatch, SealedBatch
 from novate.execution.sequencer import Outcome, VenueBusy
-from novate.execution.snapshot import Capture, capture_state, store_capture
+from novate.execution.snapshot import store_capture
 from novate.execution.tables import Array
 from novate.protocol.command import make_command
 from novate.protocol.generated.codes import Code, CommandKind
@@ -62,6 +63,8 @@ class BatchPoster:
         self.seal_lock = asyncio.Lock()
         self.last_entry: Entry | None = None
         self.snapshot_sequence = recovered.snapshot.position.sequence if recovered.snapshot else 0
+        self.room = Room()
+        self.is_room_taken = True  # Until `run` has made it ready.
 
     def on_outcomes(self, outcomes: list[Outcome]) -> None:
         """Collect the commands of the batch in progress; copy the state's changes at its SEAL."""
@@ -76,10 +79,11 @@ class BatchPoster:
 
     def capture(self, outcome: Outcome) -> Capture | None:
         """Copy the state at a SEAL if enough has happened since the last snapshot."""
-        if outcome.sequence - self.snapshot_sequence < SNAPSHOT_COMMANDS:
+        if self.is_room_taken or outcome.sequence - self.snapshot_sequence < SNAPSHOT_COMMANDS:
             return None
         self.snapshot_sequence = outcome.sequence
-        return capture_state(self.venue.engine, Position(outcome.sequence, outcome.entry.hash))
+        self.is_room_taken = True
+        return capture_state(self.venue.engine, Position(outcome.sequence, outcome.entry.hash), self.room)
 
     async def catch_up(self) -> None:
         """Publish and post the batches that the journal holds and the folder or the chain does not."""
@@ -110,6 +114,7 @@ class BatchPoster:
 
     async def run(self) -> None:
         """Publish and post sealed batches as they come."""
+        await self.free_room()
         while True:
             work = await self.open_batches.get()
             sealed = await asyncio.to_thread(self.sealer.close, work.batch)
@@ -117,6 +122,12 @@ class BatchPoster:
             if work.capture is not None:
                 # Only now: a snapshot must not be newer than what is published.
                 await self.store(work.capture, sealed.header.state_root)
+                await self.free_room()
+
+    async def free_room(self) -> None:
+        """Make room for the next snapshot, so that taking it hardly stops the sequencer."""
+        await asyncio.to_thread(self.room.prepare, self.venue.engine)
+        self.is_room_taken = False
 
     async def publish(self, sealed: SealedBatch, entries: list[Entry]) -> None:
         """Append a batch to the published logs, post its header, and let HEAD name it."""

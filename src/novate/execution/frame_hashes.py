@@ -8,62 +8,53 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from novate.kernel import LANES, kernel, kernel_inner, permute_lanes
+from novate.kernel import LANES, kernel, kernel_inner, load_word, permute_lanes
 
 Bytes = NDArray[np.uint8]
-# A machine word. NumPy's stubs widen sums of uint64 to a type no annotation can name, hence Any.
-Words = Any
+Words = NDArray[np.int64]
 
 RATE_BYTES = 136
 RATE_WORDS = 17
 STATE_WORDS = 25
 HASH_BYTES = 32
 HASH_WORDS = 4
+PAD_END = np.iinfo(np.int64).min  # The last bit of a block.
 # A longer frame is left to the caller: no command but the largest mass quotes comes near.
 BLOCKS_MAX = 64
 
 
-class Scratch:
-    """What one thread hashes in: the states, and a block and a hash of each lane, as bytes and as words."""
-
-    def __init__(self) -> None:
-        self.states = np.zeros((STATE_WORDS, LANES), np.uint64)
-        self.block = np.zeros((LANES, RATE_BYTES), np.uint8)
-        self.words = self.block.view(np.uint64)
+def make_states() -> Words:
+    """Return what one thread hashes in: the states of all lanes, word by word."""
+    return np.zeros((STATE_WORDS, LANES), np.int64)
 
 
 @kernel_inner
-def load_block(block: Bytes, lane: int, buffer: Bytes, start: int, end: int) -> None:
-    """Copy the next block of a message that ends at `end`, padded where it ends."""
-    length = end - start
-    if length >= RATE_BYTES:
-        for i in range(RATE_BYTES):
-            block[lane, i] = buffer[start + i]
-        return
-    for i in range(RATE_BYTES):
-        block[lane, i] = 0
-    for i in range(length):
-        block[lane, i] = buffer[start + i]
-    block[lane, max(length, 0)] ^= 1
-    block[lane, RATE_BYTES - 1] ^= 0x80
+def absorb_block(states: Words, lane: int, buffer: Bytes, start: int, end: int) -> None:
+    """Mix the next block of a message that ends at `end` into a lane, padded where it ends. At least eight
+    bytes lie behind the message.
+    """
+    whole = min((end - start) >> 3, RATE_WORDS)
+    for i in range(whole):
+        states[i, lane] ^= load_word(buffer, start + 8 * i)
+    if whole < RATE_WORDS:
+        bits = 8 * (end - start - 8 * whole)
+        below = (np.int64(1) << bits) - 1
+        word = load_word(buffer, start + 8 * whole) & below
+        states[whole, lane] ^= word | (np.int64(1) << bits)
+        states[RATE_WORDS - 1, lane] ^= PAD_END
 
 
 @kernel_inner
 def is_equal_hash(buffer: Bytes, at: int, states: Words, lane: int) -> bool:
     """Whether the 32 bytes at a place are the first four words of a lane."""
+    differing = np.int64(0)
     for i in range(HASH_WORDS):
-        word = np.uint64(0)
-        for j in range(8):
-            word |= np.uint64(buffer[at + 8 * i + j]) << np.uint64(8 * j)
-        if word != states[i, lane]:
-            return False
-    return True
+        differing |= load_word(buffer, at + 8 * i) ^ states[i, lane]
+    return bool(differing == 0)
 
 
 @kernel
-def count_true_hashes(
-    buffer: Bytes, ends: Any, first: int, last: int, states: Words, block: Bytes, words: Words
-) -> int:
+def count_true_hashes(buffer: Bytes, ends: Any, first: int, last: int, states: Words) -> int:
     """Return the first frame in [first, last) whose hash is not that of its bytes, or that is too long for
     BLOCKS_MAX; `last` if there is none.
 
@@ -82,10 +73,9 @@ def count_true_hashes(
         for turn in range(longest):
             for k in range(count):
                 start = ends[group + k] - HASH_BYTES + turn * RATE_BYTES
-                load_block(block, k, buffer, start, ends[group + k + 1] - HASH_BYTES)
-            for i in range(RATE_WORDS):
-                for k in range(LANES):
-                    states[i, k] ^= words[k, i]
+                end = ends[group + k + 1] - HASH_BYTES
+                if start <= end:
+                    absorb_block(states, k, buffer, start, end)
             permute_lanes(states)
             for k in range(count):
                 at = ends[group + k + 1] - HASH_BYTES

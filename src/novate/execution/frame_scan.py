@@ -16,8 +16,9 @@ from typing import NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from novate.execution.frame_hashes import Scratch, count_true_hashes
-from novate.kernel import JIT_ENABLED, kernel
+from novate.execution.frame_hashes import count_true_hashes, make_states
+from novate.execution.memory import LINE_BYTES
+from novate.kernel import JIT_ENABLED, kernel, kernel_inner, load_word, prefetch
 from novate.protocol.frame import (
     CHECKSUM,
     FRAME_BYTES_MIN,
@@ -32,24 +33,30 @@ from novate.protocol.frame import (
 
 Bytes = NDArray[np.uint8]
 Places = NDArray[np.int64]
-CHECKED_BYTES = HEADER_BYTES - CHECKSUM.size
 SEQUENCE_AT, LENGTH_AT = 8, 16
+LOW = 0xFFFFFFFF
+assert LENGTH_AT + 4 + CHECKSUM.size == HEADER_BYTES
 SLICE_FRAMES = 8192
-MAGIC_BYTES = np.frombuffer(MAGIC, np.uint8)
+PREFETCH_BYTES = 4096
+MAGIC_WORD = int.from_bytes(MAGIC, "little")
 
 
-def make_crc_table() -> Places:
-    """Return the 256 remainders of the checksum of a header (zlib's CRC-32)."""
-    table = []
+def make_crc_tables() -> Places:
+    """Return the 256 remainders of the checksum of a header (zlib's CRC-32) after a byte, and after one to
+    three bytes of zeros behind it.
+    """
+    tables = np.zeros((4, 256), np.int64)
     for byte in range(256):
         value = byte
         for _ in range(8):
             value = value >> 1 ^ (0xEDB88320 if value & 1 else 0)
-        table.append(value)
-    return np.array(table, np.int64)
+        tables[0, byte] = value
+    for i in range(1, 4):
+        tables[i] = tables[0, tables[i - 1] & 255] ^ tables[i - 1] >> 8
+    return tables
 
 
-CRC_TABLE = make_crc_table()
+CRC_TABLES = make_crc_tables()
 
 
 class Entry(NamedTuple):
@@ -127,13 +134,16 @@ class Entries(Sequence[Entry]):
                 yield segment.get_entry(place)
 
 
-@kernel
-def read_word(data: Bytes, at: int, size: int) -> int:
-    """Return an unsigned little-endian word; one of eight bytes wraps to the same bits."""
-    word = np.int64(0)
-    for i in range(size):
-        word |= np.int64(data[at + i]) << (8 * i)
-    return int(word)
+@kernel_inner
+def step_checksum(value: int, word: int) -> int:
+    """Return the checksum's remainder after four more bytes, given as a word of 32 bits."""
+    mixed = value ^ word
+    return int(
+        CRC_TABLES[3, mixed & 255]
+        ^ CRC_TABLES[2, mixed >> 8 & 255]
+        ^ CRC_TABLES[1, mixed >> 16 & 255]
+        ^ CRC_TABLES[0, mixed >> 24 & 255]
+    )
 
 
 @kernel
@@ -143,20 +153,22 @@ def walk_frames(data: Bytes, ends: Places, first_sequence: int, kind: int) -> in
     """
     count = 0
     start = ends[0]
+    begin = MAGIC_WORD | kind << 32 | VERSION << 48
     while start + FRAME_BYTES_MIN <= data.shape[0] and count + 1 < ends.shape[0]:
-        for i in range(MAGIC_BYTES.shape[0]):
-            if data[start + i] != MAGIC_BYTES[i]:
-                return count
-        value = 0xFFFFFFFF
-        for i in range(CHECKED_BYTES):
-            value = CRC_TABLE[(value ^ data[start + i]) & 255] ^ (value >> 8)
-        if value ^ 0xFFFFFFFF != read_word(data, start + CHECKED_BYTES, 4):
+        for offset in range(0, 4 * LINE_BYTES, LINE_BYTES):
+            prefetch(data, start, PREFETCH_BYTES + offset)
+        length_and_checksum = load_word(data, start + LENGTH_AT)
+        length = length_and_checksum & LOW
+        sequence = load_word(data, start + SEQUENCE_AT)
+        if load_word(data, start) != begin or sequence != first_sequence + count:
             return count
-        if read_word(data, start + 4, 2) != kind or read_word(data, start + 6, 2) != VERSION:
+        value = step_checksum(LOW, MAGIC_WORD)
+        value = step_checksum(value, begin >> 32)
+        value = step_checksum(value, sequence & LOW)
+        value = step_checksum(value, sequence >> 32 & LOW)
+        value = step_checksum(value, length)
+        if value ^ LOW != length_and_checksum >> 32 & LOW:
             return count
-        if read_word(data, start + SEQUENCE_AT, 8) != first_sequence + count:
-            return count
-        length = read_word(data, start + LENGTH_AT, 4)
         end = start + FRAME_BYTES_MIN + length
         if length > PAYLOAD_BYTES_MAX or end > data.shape[0]:
             return count
@@ -176,9 +188,9 @@ def count_good_hashes(data: bytearray, ends: Places, first: int, last: int) -> i
     """Return the first frame of [first, last) whose hash is wrong, or `last`. A frame that is too long for
     the kernel is hashed apart.
     """
-    scratch, view = Scratch(), np.frombuffer(data, np.uint8)
+    states, view = make_states(), np.frombuffer(data, np.uint8)
     while first < last:
-        first = count_true_hashes(view, ends, first, last, scratch.states, scratch.block, scratch.words)
+        first = count_true_hashes(view, ends, first, last, states)
         if first < last:
             start = int(ends[first])
             try:
@@ -233,9 +245,11 @@ def read_segment(path: Path, first_sequence: int, previous_hash: bytes, kind: in
     """Return the good frames at the beginning of a file, and all its bytes."""
     data = bytearray(HASH_BYTES + path.stat().st_size)
     data[:HASH_BYTES] = previous_hash
-    with path.open("rb") as file:
-        size = file.readinto(memoryview(data)[HASH_BYTES:])
-    del data[HASH_BYTES + size :]
+    end = HASH_BYTES
+    with path.open("rb", buffering=0) as file, memoryview(data) as view:
+        while size := file.readinto(view[end:]):
+            end += size
+    del data[end:]
     return Segment(first_sequence, data, find_ends(data, first_sequence, kind))
 
 

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from novate.execution.engine import DEPOSIT, FIRST_ADDRESSED, LAST_ADDRESSED, Engine, split_address
 from novate.execution.tables import NONE, World
-from novate.kernel import kernel, kernel_inner, pass_by_reference
+from novate.kernel import (
+    copy_bytes,
+    kernel,
+    kernel_inner,
+    load_big_word,
+    load_word,
+    pass_by_reference,
+)
 from novate.protocol.command import ADDRESS_BYTES, HEAD_FORMAT, ITEM_FORMAT, TAIL_FORMAT, list_tail
 from novate.protocol.frame import HASH_BYTES, HEADER_BYTES
 from novate.protocol.generated.codes import CommandKind
@@ -25,7 +32,7 @@ ITEM_WORDS_MAX = max(len(fields) for fields in ITEM_FIELDS.values())
 KIND_COUNT = max(CommandKind) + 1
 SEAL = int(CommandKind.SEAL)
 ROLES = {"": 0, "account": 1, "oracle": 2, "operator": 3}
-RUN_ROWS = 4096
+RUN_ROWS = 1024  # As many as stay in a core's own cache between being written and being read.
 ITEM_ROWS = RUN_ROWS * 8
 WORD_BYTES = 8
 
@@ -119,7 +126,7 @@ def learn_accounts(desk: Desk, engine: Engine, first: int) -> int:
 def find_place(desk: Desk, word_0: int, word_1: int, word_2: int) -> int:
     """Return the place in `slots` of an address, or the empty one where it belongs."""
     mask = desk.slots.shape[0] - 1
-    mixed = (word_0 ^ word_1) * 31 ^ word_2
+    mixed = word_0 ^ word_1 >> 29 ^ word_1 ^ word_2 >> 23 ^ word_2
     place = (mixed ^ mixed >> 17 ^ mixed >> 37) & mask
     while desk.slots[place] != NONE:
         known = desk.accounts[desk.slots[place]]
@@ -138,32 +145,17 @@ def insert_accounts(desk: Desk, first: int, last: int) -> None:
 
 
 @kernel_inner
-def read_signed(data: Array, at: int) -> int:
-    """Return a little-endian int64."""
-    word = np.int64(0)
-    for i in range(WORD_BYTES):
-        word |= np.int64(data[at + i]) << (8 * i)
-    return int(word)
-
-
-@kernel_inner
-def read_big(data: Array, at: int, size: int) -> int:
-    """Return big-endian bytes as a word; eight of them wrap to int64."""
-    word = np.int64(0)
-    for i in range(size):
-        word = word << 8 | np.int64(data[at + i])
-    return int(word)
+def load_address(data: Array, at: int) -> tuple[int, int, int]:
+    """Return the address at a place as `split_address` does. At least four bytes lie before it."""
+    return load_big_word(data, at - 4) & 0xFFFFFFFF, load_big_word(data, at + 4), load_big_word(data, at + 12)
 
 
 @kernel_inner
 def find_in(table: Array, data: Array, at: int) -> int:
     """Return the place of an address in a short list, or NONE."""
+    first, second, third = load_address(data, at)
     for i in range(table.shape[0]):
-        if (
-            table[i, 0] == read_big(data, at, 4)
-            and table[i, 1] == read_big(data, at + 4, 8)
-            and table[i, 2] == read_big(data, at + 12, 8)
-        ):
+        if table[i, 0] == first and table[i, 1] == second and table[i, 2] == third:
             return i
     return NONE
 
@@ -171,11 +163,8 @@ def find_in(table: Array, data: Array, at: int) -> int:
 @kernel_inner
 def find_account(desk: Desk, data: Array, at: int) -> int:
     """Return the number of the account with an address, or NONE."""
-    return int(
-        desk.slots[
-            find_place(desk, read_big(data, at, 4), read_big(data, at + 4, 8), read_big(data, at + 12, 8))
-        ]
-    )
+    first, second, third = load_address(data, at)
+    return int(desk.slots[find_place(desk, first, second, third)])
 
 
 @kernel_inner
@@ -185,7 +174,7 @@ def find_key(w: World, desk: Desk, account: int, data: Array, at: int) -> int:
     """
     if account == NONE:
         return NONE
-    words = read_big(data, at, 4), read_big(data, at + 4, 8), read_big(data, at + 12, 8)
+    words = load_address(data, at)
     owner = w.accounts[account]["owner"]
     if owner != NONE:
         address = desk.accounts[owner]
@@ -207,10 +196,10 @@ def find_key(w: World, desk: Desk, account: int, data: Array, at: int) -> int:
 @kernel_inner
 def is_same(data: Array, one: int, other: int) -> bool:
     """Whether two addresses are equal."""
-    same = True
-    for i in range(ADDRESS_BYTES):
-        same = same and data[one + i] == data[other + i]
-    return same
+    differing = load_word(data, one) ^ load_word(data, other)
+    differing |= load_word(data, one + 8) ^ load_word(data, other + 8)
+    differing |= load_word(data, one + ADDRESS_BYTES - 8) ^ load_word(data, other + ADDRESS_BYTES - 8)
+    return bool(differing == 0)
 
 
 @kernel_inner
@@ -251,9 +240,9 @@ def decode_row(w: World, desk: Desk, row: Array, data: Array, start: int, end: i
     if count > layout["items_max"] or tail + layout["tail"] != end or first + count > desk.items.shape[0]:
         return False
     row[KIND_PLACE] = kind
-    row[TIME_PLACE] = read_signed(data, start + 1)
+    row[TIME_PLACE] = load_word(data, start + 1)
     for i in range(layout["fields"]):
-        row[COLUMNS[kind, i]] = read_signed(data, start + 1 + WORD_BYTES * (1 + i))
+        row[COLUMNS[kind, i]] = load_word(data, start + 1 + WORD_BYTES * (1 + i))
     if not resolve(w, desk, row, data, tail):
         return False
     if count:
@@ -262,7 +251,7 @@ def decode_row(w: World, desk: Desk, row: Array, data: Array, start: int, end: i
         desk.items[first + i, :] = 0
         for j in range(layout["item_fields"]):
             at = after + (i * layout["item_fields"] + j) * WORD_BYTES
-            desk.items[first + i, ITEM_COLUMNS[kind, j]] = read_signed(data, at)
+            desk.items[first + i, ITEM_COLUMNS[kind, j]] = load_word(data, at)
     desk.counts[0] += count
     return True
 
@@ -283,8 +272,7 @@ def decode_run(w: World, desk: Desk, data: Array, ends: Array, place: int, seque
         if not decode_row(w, desk, row, data, start, end):
             return i
         row[SEQUENCE_PLACE] = sequence + i
-        for j in range(end - start):
-            desk.packed[desk.counts[1] + j] = data[start + j]
+        copy_bytes(desk.packed, desk.counts[1], data, start, end - start)
         desk.counts[1] += end - start
         if row[KIND_PLACE] == SEAL:
             return i + 1

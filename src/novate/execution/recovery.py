@@ -101,8 +101,8 @@ def replay_runs(
             replayer.replay(entries, start, end)
             tell(end)
     finally:
-        replayer.close()
-    return replayer.batches
+        batches = replayer.finish()
+    return batches
 
 
 def replay_groups(

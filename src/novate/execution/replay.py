@@ -1,7 +1,8 @@
-"""Replay without listeners: runs of commands from the bytes of the journal to the tables, while another
-thread hashes what the batches will be bound to.
+"""Replay without listeners: runs of commands from the bytes of the journal to the tables, while a second
+thread hashes what the batches are bound to and a third computes their roots.
 """
 
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -11,13 +12,14 @@ from novate.execution.batch import apply_commands
 from novate.execution.engine import Engine
 from novate.execution.frame_scan import Entries, Segment
 from novate.execution.payload_rows import RUN_ROWS, SEAL, Desk, decode_run, learn_accounts, make_desk
-from novate.execution.sealing import SealedBatch, Sealer
+from novate.execution.sealing import OpenBatch, SealedBatch, Sealer
 from novate.execution.tables import grow_events
 from novate.protocol.command import decode_payload
 from novate.protocol.generated.codes import EventKind
 from novate.protocol.generated.records import COMMAND, ITEM
 
 PACKED_BYTES = RUN_ROWS * 256
+HASHING_MAX = 16  # Runs that may wait for their hash: neither thread waits for the other's next turn.
 RESULT = int(EventKind.RESULT)
 Events = np.ndarray[Any, np.dtype[Any]]
 
@@ -28,18 +30,20 @@ def find_last(events: Events) -> Events:
 
 
 class Replayer:
-    """Applies journalled commands to an engine and its sealer; `batches` are those that were sealed."""
+    """Applies journalled commands to an engine and its sealer; `finish` returns what was sealed."""
 
     def __init__(self, engine: Engine, sealer: Sealer) -> None:
         self.engine = engine
         self.sealer = sealer
-        self.batches: list[SealedBatch] = []
         self.desk: Desk = make_desk(engine, PACKED_BYTES)
         self.rows = self.desk.rows.view(COMMAND).reshape(-1)
         self.items = self.desk.items.view(ITEM).reshape(-1)
         self.account_count = len(engine.addresses)
         self.hasher = ThreadPoolExecutor(1, "batch-hash")
-        self.hashing: Future[None] | None = None
+        self.hashing: deque[Future[None]] = deque()
+        # One thread, because each batch is bound to the one before it.
+        self.closer = ThreadPoolExecutor(1, "batch-roots")
+        self.closing: list[Future[SealedBatch]] = []
 
     def replay(self, entries: Entries, first: int, last: int) -> None:
         """Apply the commands of places [first, last)."""
@@ -85,14 +89,14 @@ class Replayer:
 
     def take_payloads(self, payloads: bytes) -> None:
         """Hash payloads into the batch in progress, in another thread, in order."""
-        self.wait()
-        self.hashing = self.hasher.submit(self.sealer.data.update, payloads)
+        if len(self.hashing) == HASHING_MAX:
+            self.hashing.popleft().result()
+        self.hashing.append(self.hasher.submit(self.sealer.data.update, payloads))
 
     def wait(self) -> None:
         """Return when all payloads are hashed."""
-        if self.hashing is not None:
-            self.hashing.result()
-            self.hashing = None
+        while self.hashing:
+            self.hashing.popleft().result()
 
     def learn_instruments(self) -> None:
         """Note the instruments that a run has listed."""
@@ -104,20 +108,26 @@ class Replayer:
         """Close the batch of a SEAL that has just been applied, if it was lawful."""
         self.wait()
         entry = segment.get_entry(place)
-        batch = self.sealer.open_batch(entry, decode_payload(entry.payload), find_last(events))
+        self.close_batch(self.sealer.open_batch(entry, decode_payload(entry.payload), find_last(events)))
+
+    def close_batch(self, batch: OpenBatch | None) -> None:
+        """Compute the roots of a batch, whose changes have been copied, in a thread."""
         if batch is not None:
-            self.batches.append(self.sealer.close(batch))
+            self.closing.append(self.closer.submit(self.sealer.close, batch))
 
     def replay_singly(self, segment: Segment, place: int) -> None:
         """Apply one command that a run cannot hold."""
         self.wait()
         entry = segment.get_entry(place)
         command = decode_payload(entry.payload)
-        batch = self.sealer.observe(entry, command, self.engine.apply([command]))
-        if batch is not None:
-            self.batches.append(self.sealer.close(batch))
+        self.close_batch(self.sealer.observe(entry, command, self.engine.apply([command])))
         self.account_count = learn_accounts(self.desk, self.engine, self.account_count)
 
-    def close(self) -> None:
-        """End the thread."""
-        self.hasher.shutdown()
+    def finish(self) -> list[SealedBatch]:
+        """Wait for the threads, end them, and return the sealed batches in order."""
+        try:
+            self.wait()
+            return [future.result() for future in self.closing]
+        finally:
+            self.hasher.shutdown()
+            self.closer.shutdown(cancel_futures=True)

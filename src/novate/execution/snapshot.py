@@ -14,39 +14,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from novate.execution.capture import COUNTED, WHOLE, Capture, capture_state, list_counted
 from novate.execution.engine import Engine
 from novate.execution.journal import Position, sync_folder, write_all
 from novate.execution.order_book import append_order, put_slot
 from novate.execution.tables import NONE, World
-from novate.protocol.frame import PAYLOAD_BYTES_MAX, FrameError, encode_frame, iterate_frames
+from novate.kernel import kernel
+from novate.protocol.frame import FrameError, encode_frame, iterate_frames
 
 FRAME_SNAPSHOT = 6
 KEPT = 2
-HEAD = struct.Struct(
-    "<Q32s32sQ"
-)  # sequence, frame hash, state root of the last sealed batch, number of addresses
-
-# Each table and the field of the house that says how many of its rows are in use.
-COUNTED = {
-    "series": "series_count",
-    "surface_reports": "series_count",
-    "instruments": "instrument_count",
-    "legs": "instrument_count",
-    "rows": "instrument_count",
-    "basis_rows": "instrument_count",
-    "accounts": "account_count",
-    "keys": "account_count",
-    "portfolios": "account_count",
-    "pnl": "account_count",
-    "effects": "account_count",
-    "basis_held": "account_count",
-    "basis_open": "account_count",
-    "groups": "account_count",
-    "positions": "position_high",
-    "orders": "order_high",
-    "waiting": "waiting_high",
-}
-WHOLE = ("house", "markets", "index_reports", "free_positions", "free_orders", "free_waiting")
+CHUNK_BYTES = 1 << 20  # Small, so that no other thread waits long while one is put together.
+MARK = b"NVSNAP02"
+# MARK, sequence, frame hash, state root of the last sealed batch, number of addresses
+HEAD = struct.Struct("<8sQ32s32sQ")
 
 
 class SnapshotError(ValueError):
@@ -71,29 +52,6 @@ def find_snapshots(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.snapshot"), reverse=True)
 
 
-def list_tables(world: World) -> list[tuple[str, np.ndarray[Any, np.dtype[Any]]]]:
-    """Return the used part of each table, in a fixed order."""
-    house = world.house[0]
-    tables = [(name, getattr(world, name)) for name in WHOLE]
-    return tables + [(name, getattr(world, name)[: int(house[count])]) for name, count in COUNTED.items()]
-
-
-class Capture(NamedTuple):
-    """A copy of the state after one command; the sequencer may go on while it is stored."""
-
-    position: Position
-    genesis_hash: bytes
-    addresses: tuple[bytes, ...]
-    tables: tuple[bytes, ...]
-
-
-def capture_state(engine: Engine, position: Position) -> Capture:
-    """Copy the used part of every table. The engine must have applied `position` and nothing after it."""
-    assert engine.sequence == position.sequence, "Condition failed: the state is that of the position."
-    tables = tuple(np.ascontiguousarray(table).tobytes() for _, table in list_tables(engine.world))
-    return Capture(position, engine.genesis.hash, tuple(engine.addresses), tables)
-
-
 def write_snapshot(folder: Path, engine: Engine, position: Position, previous_root: bytes) -> Path:
     """Capture the engine's state and store it at once."""
     return store_capture(folder, capture_state(engine, position), previous_root)
@@ -105,8 +63,8 @@ def store_capture(folder: Path, capture: Capture, previous_root: bytes) -> Path:
     sequence, frame_hash = capture.position
     path = folder / name_snapshot(sequence)
     temporary = path.with_suffix(".partial")
-    head = HEAD.pack(sequence, frame_hash, previous_root, len(capture.addresses))
-    parts = [head, b"".join(capture.addresses), *capture.tables]
+    head = HEAD.pack(MARK, sequence, frame_hash, previous_root, len(capture.addresses))
+    parts: list[bytes | memoryview] = [head, b"".join(capture.addresses), *capture.tables]
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         previous = capture.genesis_hash
@@ -117,18 +75,18 @@ def store_capture(folder: Path, capture: Capture, previous_root: bytes) -> Path:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    temporary.rename(path)
+    os.rename(temporary, path)
     sync_folder(folder)
     for old in find_snapshots(folder)[KEPT:]:
         old.unlink()
     return path
 
 
-def split_chunks(parts: list[bytes]) -> Iterator[bytes]:
+def split_chunks(parts: list[bytes | memoryview]) -> Iterator[bytes]:
     """Yield each part, cut into payloads of a frame; an empty part is an empty payload."""
     for part in parts:
-        for start in range(0, max(len(part), 1), PAYLOAD_BYTES_MAX):
-            yield part[start : start + PAYLOAD_BYTES_MAX]
+        for start in range(0, max(len(part), 1), CHUNK_BYTES):
+            yield bytes(part[start : start + CHUNK_BYTES])
 
 
 def read_chunks(path: Path, genesis_hash: bytes) -> bytes:
@@ -139,24 +97,49 @@ def read_chunks(path: Path, genesis_hash: bytes) -> bytes:
         raise SnapshotError(f"{path} is damaged at {error}") from error
 
 
+class Reader:
+    """Takes arrays off the front of a snapshot's bytes."""
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        self.path, self.data, self.offset = path, data, 0
+
+    def take(self, count: int, dtype: Any, what: str) -> np.ndarray[Any, np.dtype[Any]]:
+        """Return the next `count` values; SnapshotError if there are fewer."""
+        size = count * np.dtype(dtype).itemsize
+        if len(self.data) < self.offset + size:
+            raise SnapshotError(f"{self.path} ends inside {what}")
+        values = np.frombuffer(self.data, dtype, count, self.offset)
+        self.offset += size
+        return values
+
+
+def read_tables(reader: Reader, world: World) -> None:
+    """Fill the tables of a new engine; SnapshotError if the bytes do not hold them."""
+    for name in WHOLE:
+        table = getattr(world, name)
+        table[...] = reader.take(table.size, table.dtype, name).reshape(table.shape)
+    house = world.house[0]
+    for name, field in COUNTED.items():
+        if not 0 <= house[field] <= len(getattr(world, name)):
+            raise SnapshotError(f"{reader.path} has more {name} than the venue has room for")
+    for name, table in list_counted(world):
+        table[...] = reader.take(table.shape[1], np.int64, name)
+        differing = reader.take(len(table), np.bool_, name)
+        count = int(np.count_nonzero(differing))
+        table[differing] = reader.take(count * table.shape[1], np.int64, name).reshape(count, table.shape[1])
+
+
 def load_snapshot(path: Path, engine: Engine) -> SnapshotHead:
     """Fill a new engine from a snapshot. On SnapshotError the engine must be thrown away."""
-    data = memoryview(read_chunks(path, engine.genesis.hash))
-    if len(data) < HEAD.size:
-        raise SnapshotError(f"{path} is too short")
-    sequence, frame_hash, root, address_count = HEAD.unpack_from(data)
-    offset = HEAD.size
-    addresses = [bytes(data[offset + 20 * i : offset + 20 * i + 20]) for i in range(address_count)]
-    offset += 20 * address_count
-    for names in (WHOLE, tuple(COUNTED)):
-        for name, table in list_tables(engine.world):
-            if name in names:
-                size = table.nbytes
-                if len(data) < offset + size:
-                    raise SnapshotError(f"{path} ends inside the table {name}")
-                table[...] = np.frombuffer(data[offset : offset + size], table.dtype).reshape(table.shape)
-                offset += size
-    if offset != len(data) or engine.sequence != sequence:
+    reader = Reader(path, read_chunks(path, engine.genesis.hash))
+    head = reader.take(HEAD.size, np.uint8, "its head").tobytes()
+    mark, sequence, frame_hash, root, address_count = HEAD.unpack(head)
+    if mark != MARK:
+        raise SnapshotError(f"{path} was written by another version of the program")
+    joined = reader.take(20 * address_count, np.uint8, "the addresses").tobytes()
+    addresses = [joined[start : start + 20] for start in range(0, len(joined), 20)]
+    read_tables(reader, engine.world)
+    if reader.offset != len(reader.data) or engine.sequence != sequence:
         raise SnapshotError(f"{path} does not hold what its head says")
     for address in addresses:
         engine.register_account(address)
@@ -167,32 +150,30 @@ def load_snapshot(path: Path, engine: Engine) -> SnapshotHead:
     return SnapshotHead(Position(sequence, bytes(frame_hash)), bytes(root), address_count)
 
 
-def rebuild_indexes(world: World) -> None:
+@kernel
+def rebuild_indexes(w: World) -> None:
     """Build hash tables, books and bitmaps from the orders and positions; groups of quotes are found again
     when they are needed.
+
+    Each level is built in the order of its queue. Priorities do not tell it: a command can put several orders
+    at the end of one level.
     """
-    for slot in np.flatnonzero(world.positions["account"] != NONE).tolist():
-        position = world.positions[slot]
-        if slot < int(world.house["position_high"][0]):
-            key = int(position["account"]) * world.instruments.shape[0] + int(position["instrument"]) + 1
-            put_slot(world.position_entries, key, slot)
-    for slot in np.flatnonzero(world.waiting["order_id"] != 0).tolist():
-        put_slot(world.waiting_entries, int(world.waiting[slot]["order_id"]), slot)
-    for slot in list_queued(world):
-        put_slot(world.order_entries, int(world.orders[slot]["order_id"]), slot)
-        append_order(world, slot)
-    world.groups["stale"] = 1
-
-
-def list_queued(world: World) -> list[int]:
-    """Return the slots of all open orders, each level's in the order of its queue.
-
-    Priorities do not tell it: a command can put several orders at the end of one level.
-    """
-    queued = []
-    for slot in np.flatnonzero((world.orders["order_id"] != 0) & (world.orders["prev"] == NONE)).tolist():
-        following = slot
-        while following != NONE:
-            queued.append(following)
-            following = int(world.orders[following]["next"])
-    return queued
+    house = w.house[0]
+    for slot in range(house["position_high"]):
+        position = w.positions[slot]
+        if position["account"] != NONE:
+            key = position["account"] * w.instruments.shape[0] + position["instrument"] + 1
+            put_slot(w.position_entries, key, slot)
+    for slot in range(house["waiting_high"]):
+        if w.waiting[slot]["order_id"] != 0:
+            put_slot(w.waiting_entries, w.waiting[slot]["order_id"], slot)
+    for first in range(house["order_high"]):
+        slot = first if w.orders[first]["order_id"] != 0 and w.orders[first]["prev"] == NONE else NONE
+        while slot != NONE:
+            following = w.orders[slot]["next"]
+            put_slot(w.order_entries, w.orders[slot]["order_id"], slot)
+            append_order(w, slot)
+            slot = following
+    for account in range(w.groups.shape[0]):
+        for group in range(w.groups.shape[1]):
+            w.groups[account, group]["stale"] = 1

@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from novate.execution.capture import Room, capture_state
 from novate.execution.commitment import StateCommitment
 from novate.execution.engine import Engine
 from novate.execution.frame_scan import find_ends
-from novate.execution.journal import FRAME_COMMAND
+from novate.execution.journal import FRAME_COMMAND, Position
 from novate.execution.payload_rows import decode_run, make_desk
 from novate.execution.snapshot import rebuild_indexes
 from novate.execution.views import read_account, read_book, read_positions
@@ -101,6 +102,9 @@ def exercise() -> None:
     read_account(engine, 0)
     read_positions(engine, 0)
     rebuild_indexes(engine.world)
+    room = Room()
+    room.prepare(engine)
+    capture_state(engine, Position(engine.sequence, bytes(HASH_BYTES)), room)
     commitment = StateCommitment(engine)
     commitment.compute(commitment.collect(everything=True))
     if JIT_ENABLED:

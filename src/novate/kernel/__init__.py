@@ -16,12 +16,14 @@ from novate.kernel.lanes import LANES, permute_lanes
 from novate.kernel.machine import prefetch, read_cycles
 from novate.kernel.options import JIT_ENABLED, find_cache_directory, find_cache_root
 from novate.kernel.tables import pass_by_reference
+from novate.kernel.words import copy_bytes, load_big_word, load_word
 
 __all__ = [
     "JIT_ENABLED",
     "LANES",
     "as_place",
     "bits_to_float",
+    "copy_bytes",
     "count_leading_zeros",
     "count_trailing_zeros",
     "find_cache_directory",
@@ -33,6 +35,8 @@ __all__ = [
     "kernel",
     "kernel_inline",
     "kernel_inner",
+    "load_big_word",
+    "load_word",
     "mul_high",
     "mul_shift_floor",
     "pass_by_reference",

@@ -1,17 +1,22 @@
 """How kernels are compiled and where they are kept: every Numba option written out, and the disk cache.
 
 An inner function inherits each option it leaves out from whichever caller compiles it first, so none is left
-out here. The disk cache is keyed by a hash of the sources of the kernel's layer and of these options,
-because Numba's own cache does not notice an edited callee or constant in another module.
+out here. The disk cache is keyed by a hash of the sources of the kernel's layer, of these options and of what
+compiles them, because Numba's own cache does not notice an edited callee, a constant in another module or
+another level of optimisation.
 """
 
 import hashlib
 import os
+import platform
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding
 import numba
+import numpy as np
 
 PACKAGE_ROOT = Path(__file__).parent.parent
 OPTIONS: dict[str, Any] = {
@@ -24,13 +29,21 @@ OPTIONS: dict[str, Any] = {
 }
 
 
+def list_compiler() -> list[str]:
+    """Return what compiles: its versions, and every setting that changes what it makes."""
+    names = ("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "CPU_NAME", "CPU_FEATURES", "BOUNDSCHECK")
+    settings = [repr(getattr(numba.config, name, None)) for name in names]
+    versions = [numba.__version__, llvmlite.__version__, np.__version__, sys.version]
+    return [*versions, platform.machine(), llvmlite.binding.get_host_cpu_name(), *settings]
+
+
 def hash_sources(layer: str) -> str:
     """Return a hex digest of every source that a kernel of a layer may depend on, and of the options above.
 
     A layer imports the law and itself only (the import rule), so editing one layer does not recompile
     another.
     """
-    digest = hashlib.blake2b(repr(sorted(OPTIONS.items())).encode(), digest_size=12)
+    digest = hashlib.blake2b(repr((sorted(OPTIONS.items()), list_compiler())).encode(), digest_size=12)
     folders = {PACKAGE_ROOT / name for name in ("kernel", "protocol", layer)}
     for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
         digest.update(str(path.relative_to(PACKAGE_ROOT)).encode())
