@@ -17,6 +17,7 @@ from novate.standby.log_reader import LogFile, LogReader, rebuild_frame
 from novate.standby.messages import CHAIN, JOURNAL, End, Frames, derive_key
 from novate.standby.primary import Hooks, Primary, SourceLog
 from novate.standby.settings import StandbySettings
+from novate.standby.tasks import end_tasks
 from tests.apps.standby_rig import NatsServer
 
 ORIGIN = b"\x07" * 32
@@ -100,9 +101,7 @@ class PrimarySide:
 
     async def crash(self) -> None:
         """End without a word, as a killed process does."""
-        for task in self.primary.tasks:
-            task.cancel()
-        await asyncio.gather(*self.primary.tasks, return_exceptions=True)
+        await end_tasks(self.primary.tasks)
         await self.primary.link.close()
         self.log.journal.close()
 
@@ -131,8 +130,7 @@ class StandbySide:
 
     async def crash(self) -> None:
         if self.running is not None:
-            self.running.cancel()
-            await asyncio.gather(self.running, return_exceptions=True)
+            await end_tasks([self.running])
         await self.link.close()
         self.log.journal.close()
 
@@ -168,6 +166,7 @@ def make_settings(nats: NatsServer, **others: object) -> StandbySettings:
 @contextlib.asynccontextmanager
 async def open_desk(folder: Path, **others: object) -> AsyncIterator[Desk]:
     """A desk on a server of its own; both sides have crashed when it is left."""
+    folder.mkdir(exist_ok=True)
     nats = await asyncio.to_thread(NatsServer, folder)
     desk = Desk(folder, nats, make_settings(nats, **others))
     try:

@@ -74,7 +74,7 @@ async def wait_for_the_other_disk(folder: Path) -> None:
 
 async def refuse_old_epoch(folder: Path) -> None:
     """A standby that has promised a later epoch gives no receipt for an earlier one, and says so."""
-    async with open_desk(folder) as desk:
+    async with open_desk(folder, take_over_s=60.0) as desk:
         await desk.start()
         await desk.primary.submit(b"one")
         promised = replace(desk.standby.fence.state, epoch=2, partner="f" * 16)
@@ -131,6 +131,7 @@ async def refuse_broken_chain(folder: Path) -> None:
         forged = encode_frame(1, 2, b"forged", b"\x66" * 32)
         await desk.primary.publish_raw(2, end.hash, [forged])
         await settle()
+        assert [b"one"] == desk.read_payloads("second")
         await desk.primary.submit(b"two")
         assert [b"one", b"two"] == desk.read_payloads("second")
         assert 1 <= desk.standby.follower.mistrusted
@@ -157,13 +158,15 @@ async def refuse_stranger(folder: Path) -> None:
         await settle(0.2)
         stranger = StandbySide(desk.folder / "third", desk.settings)
         await stranger.start()
-        end = desk.primary.log.read_end()
-        await stranger.link.publish("receipt", Receipt(1, "0" * 16, 1, True, JOURNAL, end))
-        await settle()
-        assert [] == desk.primary.acknowledged
-        assert not stranger.enrolled.is_set()
-        await stranger.crash()
-        await abandon(waiting)
+        try:
+            end = desk.primary.log.read_end()
+            await stranger.link.publish("receipt", Receipt(1, "0" * 16, 1, True, JOURNAL, end))
+            await settle()
+            assert [] == desk.primary.acknowledged
+            assert not stranger.enrolled.is_set()
+        finally:
+            await stranger.crash()
+            await abandon(waiting)
 
 
 async def refuse_unsealed(folder: Path) -> None:

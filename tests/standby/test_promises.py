@@ -12,13 +12,24 @@ from novate.standby import fence, follower, link, primary
 from novate.standby.messages import DECODER, SEAL_BYTES, Anything, Frames, Message, Receipt
 from tests.standby import promises
 
+SCENE_S = 60.0
+TRIES = 3
 Scene = Callable[[Path], Awaitable[None]]
+
+
+def play(scene: Scene, folder: Path) -> None:
+    """Run a scene; one that never ends has failed."""
+
+    async def run() -> None:
+        await asyncio.wait_for(scene(folder), SCENE_S)
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("scene", promises.PROMISES, ids=lambda scene: scene.__name__)
 def test_promise_is_kept(scene: Scene, tmp_path: Path) -> None:
     """Each scene holds."""
-    asyncio.run(scene(tmp_path))  # type: ignore[arg-type]
+    play(scene, tmp_path)
 
 
 async def acknowledge_at_once(self: primary.Primary, name: str) -> None:
@@ -116,9 +127,15 @@ BUGS: dict[str, tuple[Place, Scene]] = {
 
 @pytest.mark.parametrize("name", BUGS)
 def test_planted_bug_is_caught(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the bug in place the scene that watches for it fails."""
+    """With the bug in place the scene that watches for it fails; on a busy machine, at the third try."""
     (owner, attribute, replacement), scene = BUGS[name]
     monkeypatch.setattr(owner, attribute, replacement)
+    caught = 0
+    for attempt in range(TRIES):
+        try:
+            play(scene, tmp_path / str(attempt))
+        except (AssertionError, TimeoutError):
+            caught += 1
+            break
 
-    with pytest.raises((AssertionError, TimeoutError)):
-        asyncio.run(scene(tmp_path))  # type: ignore[arg-type]
+    assert 1 == caught

@@ -5,7 +5,6 @@ rest comes from the primary and is checked against them.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import secrets
@@ -38,6 +37,7 @@ from novate.standby.settings import (
     parse_settings,
     read_settings,
 )
+from novate.standby.tasks import end_tasks
 
 if TYPE_CHECKING:
     from novate.standby.link import Link
@@ -162,9 +162,7 @@ async def follow_until_gone(
     if running.done():
         running.result()
         return True
-    running.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
+    await end_tasks([running])
     return fence.state.role != STANDBY
 
 

@@ -39,6 +39,7 @@ from novate.standby.messages import (
     Welcome,
 )
 from novate.standby.settings import StandbySettings
+from novate.standby.tasks import end_tasks
 
 if TYPE_CHECKING:
     from novate.standby.link import Link, Subscription
@@ -166,13 +167,12 @@ class Follower:
                 if task.done():
                     task.result()
         finally:
-            for task in (following, watching):
-                task.cancel()
-            await asyncio.gather(following, watching, return_exceptions=True)
+            self.has_ended = True
+            await end_tasks((following, watching))
 
     async def run_following(self) -> None:
         """Catch up, follow the stream, and begin again whenever it cannot be believed."""
-        while True:
+        while not self.has_ended:
             subscription: Subscription | None = None
             try:
                 subscription = await self.join()
@@ -263,7 +263,7 @@ class Follower:
 
     async def follow(self, subscription: "Subscription") -> None:
         """Take frames from the stream; Mistrust when they do not continue the logs."""
-        while True:
+        while not self.has_ended:
             delivery = await subscription.next(WAIT_S)
             if self.is_behind:
                 raise Mistrust("the primary has frames that the stream did not bring")

@@ -92,8 +92,9 @@ class Link:
                 await asyncio.sleep(10 * PAUSE_S)
 
     async def close(self) -> None:
-        """End the connection."""
-        await self.client.close()
+        """End the connection, in a moment even if there is none to end in order."""
+        with contextlib.suppress(NatsError, OSError, TimeoutError):
+            await asyncio.wait_for(self.client.close(), TIMEOUT_S)
 
     @property
     def stream(self) -> JetStreamContext:
@@ -216,11 +217,16 @@ class Subscription:
         self.inner = inner
 
     async def next(self, timeout_s: float) -> Delivery | None:
-        """Return the next message, or nothing after a while; an unsealed one is skipped like silence."""
+        """Return the next message, or nothing after a while; an unsealed one is skipped like silence.
+
+        Errors     LinkDown if the reading has ended.
+        """
         try:
             msg = await self.inner.next_msg(timeout=timeout_s)
-        except (TimeoutError, NatsError):
+        except TimeoutError:
             return None
+        except NatsError as error:
+            raise LinkDown(f"the stream cannot be read: {error}") from error
         message = self.link.decode(msg)
         return None if message is None else Delivery(message, msg.metadata.sequence.stream)
 

@@ -34,6 +34,7 @@ from novate.standby.messages import (
     Welcome,
 )
 from novate.standby.settings import StandbySettings
+from novate.standby.tasks import end_tasks
 
 if TYPE_CHECKING:
     from novate.standby.link import Link
@@ -109,9 +110,7 @@ class Primary:
 
     async def stop(self) -> None:
         """Resign, so that a standby need not wait, and end."""
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await end_tasks(self.tasks)
         with contextlib.suppress(ConnectionError, RuntimeError):
             await self.renew(resigned=True)
         await self.link.close()
