@@ -11,11 +11,12 @@ from novate.apps.directory_lock import DirectoryLock
 from novate.apps.venue import Venue
 from novate.apps.venue_config import VenueClock, VenueConfig
 from novate.apps.venue_tasks import SNAPSHOT_COMMANDS, select_entries
+from novate.execution.capture import capture_state
 from novate.execution.frame_scan import Entry
 from novate.execution.journal import Position
 from novate.execution.recovery import Recovered, recover, replay_group
 from novate.execution.sealing import SealedBatch
-from novate.execution.snapshot import capture_state, store_capture
+from novate.execution.snapshot import store_capture
 from novate.protocol.frame import Frame
 from novate.protocol.genesis import Genesis
 from novate.settlement.embedded_chain import EmbeddedChain
