@@ -205,11 +205,10 @@ def count_events_fixed(genesis: Genesis) -> int:
 
 def make_world(genesis: Genesis) -> World:
     """Allocate the empty state of a venue."""
-    limits = genesis.limits
+    limits, arena = genesis.limits, Arena()
     accounts, instruments, series = limits["accounts"], limits["instruments"], limits["series"]
     orders, positions, waiting = limits["orders"], limits["positions"], limits["triggers"]
     underlyings, oracles = len(genesis.underlyings), len(genesis.oracles)
-    arena = Arena()
     world = World(
         house=arena.zeros(1, HOUSE),
         parameters=genesis.pack_parameters(),
