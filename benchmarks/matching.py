@@ -32,6 +32,7 @@ from stream import make_genesis
 
 MESSAGES, ROUNDS, SEED = 1_000_000, 5, 7
 TRADES_KEPT = 1 << 16
+PAGE_BYTES = 4096
 AHEAD_FROM = 100  # Books from which on the hints gain.
 PEER_SECONDS_MAX = 600
 # By default: the file, trades, lots, and the orders that are open at the end.
@@ -59,7 +60,11 @@ def make_books(shape: Shape) -> World:
     """Empty books, in tables as large as the file needs."""
     genesis = make_genesis(1, shape.instruments)
     genesis.limits.update(orders=shape.order_limit, positions=1, triggers=1)
-    return make_world(genesis)
+    world = make_world(genesis)
+    for table in world:
+        # As in a venue that runs: the system has given out every page before the first message.
+        table.reshape(-1).view(np.uint8)[::PAGE_BYTES] = table.reshape(-1).view(np.uint8)[::PAGE_BYTES]
+    return world
 
 
 def hash_open(orders: list[tuple[int, int, int, int]]) -> str:

@@ -18,6 +18,7 @@ from tests.matching import naive_book as naive
 
 BOOKS, ACCOUNTS, ROOM = 8, 24, 96
 GROUP = 4096
+TABLE_SLOTS = 1024  # More than BOOKS * ROOM.
 KINDS = (naive.PLACE, naive.CANCEL, naive.REPLACE)
 COMMAND_KINDS = np.array([CommandKind.PLACE, CommandKind.CANCEL, CommandKind.REPLACE])
 EVENT_KINDS = {
@@ -139,9 +140,18 @@ def name_difference(first: int, operations: Records, ours: Records, theirs: Reco
     return f"group after {first}: naive {len(ours)} events, engine {len(theirs)}"
 
 
+def list_tables(stream: Stream) -> list[tuple[str, Records]]:
+    """The open-addressing tables of orders and of levels."""
+    world = stream.engine.world
+    return [("order_entries", world.order_entries), ("levels", world.levels)]
+
+
 def run_both(seed: int, count: int) -> tuple[Stream, Naive, int]:
     """Apply the same operations to both and compare all that happened; return both and the fills."""
     rng, stream, book = np.random.default_rng(seed), Stream(ACCOUNTS, BOOKS), Naive(BOOKS, ROOM)
+    # Tables just large enough, so that entries meet and gaps close as in a full venue.
+    tables = {name: np.zeros(TABLE_SLOTS, table.dtype) for name, table in list_tables(stream)}
+    stream.engine.world = stream.engine.world._replace(**tables)
     fair, items, fills = np.array(stream.fair), np.zeros(0, ITEM), 0
     for first in range(0, count, GROUP):
         operations, picks = draw_operations(rng, fair, min(GROUP, count - first))

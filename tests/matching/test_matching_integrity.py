@@ -40,7 +40,6 @@ PLANTED = {
         '    reduce_level(w, slot, 0, -compute_visible_lots(order["display_lots"], order["lots"]))\n',
     ),
     "an order trades with its own account": (MATCHING, 'if maker["account"] != account:', "if True:"),
-    "the taker goes on past its own order": (MATCHING, 'order["flags"] & CANCEL_MAKER == 0', "False"),
     "an id lost when a gap is closed": (BOOK, 'entry["slot"] = moved["slot"]\n', 'entry["slot"] = 0\n'),
     "a level lost when a gap is closed": (
         BOOK,
