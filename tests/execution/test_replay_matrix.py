@@ -1,4 +1,8 @@
-"""Promise P2: the same journal leads to the same rolling hash at every event, however it is run."""
+"""Promise P2: the same journal leads to the same rolling hash at every event, however it is run.
+
+NOVATE_MATRIX_FULL adds a long stream in more configurations, NOVATE_MATRIX_COMMANDS sets its length; half a
+million commands are a million events.
+"""
 
 import hashlib
 import os
@@ -15,7 +19,7 @@ from novate.protocol.command import decode_payload
 from tests.execution.venue import hash_state, list_commands, make_genesis, write_commands
 
 COMMANDS = 1000
-COMMANDS_LONG = int(os.environ.get("NOVATE_MATRIX_COMMANDS", "400000"))
+COMMANDS_LONG = int(os.environ.get("NOVATE_MATRIX_COMMANDS", "500000"))
 SNAPSHOTS = 3
 ROOT = Path(__file__).parents[2]
 INTERPRETED = {"NUMBA_DISABLE_JIT": "1", "PYTHONHASHSEED": "0"}

@@ -9,7 +9,6 @@ import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,12 +59,6 @@ class Capture(NamedTuple):
     genesis_hash: bytes
     addresses: tuple[bytes, ...]
     tables: Parts
-
-
-@cache
-def find_copiers() -> ThreadPoolExecutor:
-    """Return the threads that copy tables: one for each core."""
-    return ThreadPoolExecutor(os.cpu_count() or 1, "capture")
 
 
 def view_words(table: NDArray[Any]) -> Words:
@@ -169,6 +162,8 @@ def capture_state(engine: Engine, position: Position, room: Room | None = None) 
     assert engine.sequence == position.sequence, "Condition failed: the state is that of the position."
     world, room = engine.world, room or Room()
     whole = tuple(getattr(world, name).reshape(-1).view(np.uint8).copy().data for name in WHOLE)
-    taken = find_copiers().map(lambda pair: room.take(world, *pair), list_counted(world))
-    parts = tuple(part for table in taken for part in table)
+    # Threads of its own: those of a process that was copied since would never answer.
+    with ThreadPoolExecutor(os.cpu_count() or 1, "capture") as copiers:
+        taken = copiers.map(lambda pair: room.take(world, *pair), list_counted(world))
+        parts = tuple(part for table in taken for part in table)
     return Capture(position, engine.genesis.hash, tuple(engine.addresses), whole + parts)

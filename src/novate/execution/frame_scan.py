@@ -9,7 +9,6 @@ import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple, overload
 
@@ -178,12 +177,6 @@ def walk_frames(data: Bytes, ends: Places, first_sequence: int, kind: int) -> in
     return count
 
 
-@cache
-def find_checkers() -> ThreadPoolExecutor:
-    """Return the threads that check hashes: one for each core."""
-    return ThreadPoolExecutor(os.cpu_count() or 1, "hashes")
-
-
 def count_good_hashes(data: bytearray, ends: Places, first: int, last: int) -> int:
     """Return the first frame of [first, last) whose hash is wrong, or `last`. A frame that is too long for
     the kernel is hashed apart.
@@ -207,13 +200,10 @@ def check_hashes(data: bytearray, ends: Places, count: int) -> int:
         return count_good_hashes(data, ends, 0, count)
     starts = range(0, count, SLICE_FRAMES)
     stops = [min(start + SLICE_FRAMES, count) for start in starts]
-    found = find_checkers().map(
-        lambda pair: count_good_hashes(data, ends, *pair), zip(starts, stops, strict=True)
-    )
-    for stop, good in zip(stops, found, strict=True):
-        if good < stop:
-            return good
-    return count
+    with ThreadPoolExecutor(os.cpu_count() or 1, "hashes") as checkers:
+        slices = zip(starts, stops, strict=True)
+        found = list(checkers.map(lambda pair: count_good_hashes(data, ends, *pair), slices))
+    return next((good for stop, good in zip(stops, found, strict=True) if good < stop), count)
 
 
 def find_ends(data: bytearray, first_sequence: int, kind: int) -> Places:
