@@ -44,7 +44,7 @@ PLANTED = {
     "a level lost when a gap is closed": (
         BOOK,
         'level["head"] = moved["head"]',
-        'level["head"] = moved["tail"]',
+        'level["head"] = NONE',
     ),
     "a link left behind": (BOOK, '["prev"] = previous', '["prev"] = following'),
     "a smaller size loses its place": (
