@@ -18,14 +18,13 @@ from novate.protocol.generated.poseidon2_constants import (
 
 OPCODES = {
     "ADD": 0x01,
-    "SUB": 0x03,
     "MOD": 0x06,
     "ADDMOD": 0x08,
     "MULMOD": 0x09,
     "LT": 0x10,
-    "GT": 0x11,
     "EQ": 0x14,
     "ISZERO": 0x15,
+    "SHL": 0x1B,
     "SHR": 0x1C,
     "CALLDATALOAD": 0x35,
     "CALLDATASIZE": 0x36,
@@ -43,18 +42,10 @@ SELECTOR = int.from_bytes(keccak256(b"absorb(uint256,uint256[])")[:4], "big")
 # Calldata: selector, h, the offset 64 of the words, their number, the words.
 HASH_OFFSET, PLACE_OFFSET, COUNT_OFFSET, WORDS_OFFSET = 4, 36, 68, 100
 WORDS_PLACE = 64
-WORD_BYTES, WORD_SHIFT, GROUP_BYTES = 32, 5, 96
+WORD_BYTES, WORD_SHIFT, GROUP_WORDS = 32, 5, 3
+WORDS_END = 1 << 16
 SELECTOR_SHIFT = 224
 CREATION_BYTES = 10
-ABI: list[dict[str, Any]] = [
-    {
-        "type": "function",
-        "name": "absorb",
-        "stateMutability": "view",
-        "inputs": [{"name": "h", "type": "uint256"}, {"name": "words", "type": "uint256[]"}],
-        "outputs": [{"name": "", "type": "uint256"}],
-    }
-]
 # What stays on the stack below the permutation's own values, the deepest first.
 LANES = ("x0", "x1", "x2", "x3")
 STANDING = ("end", "place", "h", "P", "m0", "m1", "m2", "m3")
@@ -299,7 +290,7 @@ def assemble_runtime() -> bytes:
 
     It answers `absorb(h, words)`: three words at a time, h = compress4(h, x1, x2, x3). It reverts, without
     words, on anything else: another selector or encoding, no words, a number of them that is no multiple of
-    three, or a number at or above P.
+    three or not below WORDS_END, fewer words than were announced, or a word at or above P.
     """
     asm = Assembler()
     assemble_checks(asm)
@@ -343,11 +334,10 @@ def assemble_runtime() -> bytes:
 
 
 def assemble_checks(asm: Assembler) -> None:
-    """Refuse calldata that is not the canonical encoding of one call, and leave its size on the stack."""
-    asm.push(WORDS_OFFSET + GROUP_BYTES - 1, "least")
-    asm.apply("CALLDATASIZE", 0, "end")
-    asm.apply("GT", 2, "sound")
-    asm.fail_unless("sound")
+    """Refuse calldata that is not one encoded call, and leave the place where the words end on the stack.
+
+    What stands behind the words is passed over: Vyper sends its whole buffer.
+    """
     asm.push(0, "start")
     asm.apply("CALLDATALOAD", 1, "selector")
     asm.push(SELECTOR_SHIFT, "shift")
@@ -360,22 +350,27 @@ def assemble_checks(asm: Assembler) -> None:
     asm.push(WORDS_PLACE, "expected")
     asm.apply("EQ", 2, "sound")
     asm.fail_unless("sound")
-    asm.apply("CALLDATASIZE", 0, "end")
-    asm.push(GROUP_BYTES, "group")
-    asm.push(WORDS_OFFSET, "offset")
-    asm.copy("end")
-    asm.apply("SUB", 2, "length")
+    asm.push(COUNT_OFFSET, "offset")
+    asm.apply("CALLDATALOAD", 1, "count")
+    asm.copy("count")
+    asm.fail_unless("count")
+    asm.push(WORDS_END, "bound")
+    asm.copy("count")
+    asm.apply("LT", 2, "sound")
+    asm.fail_unless("sound")
+    asm.push(GROUP_WORDS, "group")
+    asm.copy("count")
     asm.apply("MOD", 2, "odd")
     asm.apply("ISZERO", 1, "sound")
     asm.fail_unless("sound")
-    asm.push(WORDS_OFFSET, "offset")
-    asm.copy("end")
-    asm.apply("SUB", 2, "length")
     asm.push(WORD_SHIFT, "shift")
-    asm.apply("SHR", 2, "count")
-    asm.push(COUNT_OFFSET, "offset")
-    asm.apply("CALLDATALOAD", 1, "given")
-    asm.apply("EQ", 2, "sound")
+    asm.apply("SHL", 2, "length")
+    asm.push(WORDS_OFFSET, "offset")
+    asm.apply("ADD", 2, "end")
+    asm.copy("end")
+    asm.apply("CALLDATASIZE", 0, "size")
+    asm.apply("LT", 2, "cut")
+    asm.apply("ISZERO", 1, "sound")
     asm.fail_unless("sound")
 
 
@@ -392,3 +387,11 @@ def assemble_creation() -> bytes:
     asm.discard("RETURN", 2)
     assert len(asm.code) == CREATION_BYTES, "Invariant: the runtime code begins where the copy says."
     return bytes(asm.code) + runtime
+
+
+def describe_abi() -> list[dict[str, Any]]:
+    """Return the interface of the hasher, as a compiler would."""
+    inputs = [{"name": "h", "type": "uint256"}, {"name": "words", "type": "uint256[]"}]
+    outputs = [{"name": "", "type": "uint256"}]
+    function = {"type": "function", "name": "absorb", "stateMutability": "view"}
+    return [function | {"inputs": inputs, "outputs": outputs}]

@@ -50,6 +50,8 @@ interface BatchRegister:
     def headerHash(number: uint64) -> bytes32: view
     def inboxCursor() -> uint64: view
     def inboxCursorOf(number: uint64) -> uint64: view
+    def finalityDelay() -> uint256: view
+    def exitWindow() -> uint256: view
 
 
 interface EntryQueue:
@@ -131,7 +133,7 @@ DEADLINE_S_MAX: constant(uint256) = 2592000
 WINDOW_S_MAX: constant(uint256) = 5184000
 REQUEST_ATOMS_MAX: constant(uint256) = 1152921504606846976
 # The code that every deployment's hasher must have: src/novate/settlement/poseidon2_code.py.
-HASHER_CODE_HASH: constant(bytes32) = 0xd15ac932932c9c7a5a817efcac4d52cd0743908f007b18def133ed4ca7f28ebd
+HASHER_CODE_HASH: constant(bytes32) = 0xea8e0bfb071287f0f9b1d83a404a76a15590da1cab5e0129aacc6ed53db91dc6
 
 P: constant(uint256) = 21888242871839275222246405745257275088548364400416034343698204186575808495617
 ROOT_DOMAIN: constant(uint256) = 1
@@ -211,9 +213,9 @@ def __init__(
 ):
     """
     @notice Fix for ever which contracts this serves and how long each wait is.
-    @dev The other three may be deployed after this one: their addresses are known beforehand.
+    @dev Deployed last: what the others promise about waits is asked of Settlement.
     @param forced_deadline_s Seconds in which a posted batch must have carried out an entry of the inbox.
-    @param stall_deadline_s Seconds in which such a batch must be final; longer than the finality delay.
+    @param stall_deadline_s Seconds in which such a batch must be final; at least the finality delay more.
     @param claim_window_s Seconds after the freeze in which claims are collected before any is paid.
     """
     assert settlement_ != empty(address), "settlement must not be zero"
@@ -222,10 +224,13 @@ def __init__(
     assert hasher_.codehash == HASHER_CODE_HASH, "hasher is another program"
     assert forced_deadline_s >= DEADLINE_S_MIN, "forced deadline too short"
     assert forced_deadline_s <= DEADLINE_S_MAX, "forced deadline too long"
-    assert stall_deadline_s > forced_deadline_s, "stall deadline too short"
+    finality_delay: uint256 = staticcall BatchRegister(settlement_).finalityDelay()
+    assert stall_deadline_s > forced_deadline_s + finality_delay, "stall deadline too short"
     assert stall_deadline_s <= WINDOW_S_MAX, "stall deadline too long"
     assert claim_window_s >= DEADLINE_S_MIN, "claim window too short"
     assert claim_window_s <= WINDOW_S_MAX, "claim window too long"
+    exit_window: uint256 = staticcall BatchRegister(settlement_).exitWindow()
+    assert forced_deadline_s + claim_window_s <= exit_window, "exit window too short"
     settlement = settlement_
     vault = vault_
     inbox = inbox_
