@@ -13,7 +13,8 @@ from novate.protocol.merkle import SparseTree
 from novate.protocol.poseidon2 import compress4
 from novate.protocol.poseidon2_kernel import compress_batch, join_limbs, split_limbs
 from novate.settlement.chain_rpc import EmbeddedProvider
-from novate.settlement.client import SettlementClient, deploy_contracts
+from novate.settlement.client import SettlementClient
+from novate.settlement.deployment import deploy_contracts
 from novate.settlement.embedded_chain import EmbeddedChain
 from novate.verification.chain_record import replay_chain
 

@@ -13,7 +13,8 @@ from web3.exceptions import Web3Exception
 from novate.apps.claims import Claimable, prove_withdrawals, read_published_batches
 from novate.protocol.genesis import Genesis
 from novate.protocol.header import BatchHeader
-from novate.settlement.client import SettlementClient, discover_manifest
+from novate.settlement.client import SettlementClient
+from novate.settlement.deployment import discover_manifest
 from novate.settlement.keys import load_key
 
 RPC_TIMEOUT_S = 20.0

@@ -10,7 +10,7 @@
      Who may call: anyone pays in and presents; the operator alone takes back, after a delay.
      How does this stop: it has no owner, no pause and no upgrade. Without a bond Settlement takes no batch; the
      delayed return always ends.
-     Law: SETTLE-24 to SETTLE-26.
+     Law: SETTLE-28, SETTLE-29.
 """
 
 from ethereum.ercs import IERC20
@@ -90,7 +90,7 @@ def deposit(units: uint256):
 def leave(units: uint256):
     """
     @notice Begin to take back a part of the bond. Only the operator.
-    @dev Law: SETTLE-25. What leaves no longer counts and can be slashed until it is withdrawn.
+    @dev Law: SETTLE-28. What leaves no longer counts and can be slashed until it is withdrawn.
     """
     assert msg.sender == self._operator(), "only the operator"
     assert units > 0, "nothing leaves"
@@ -120,7 +120,7 @@ def slashReceipts(
 ):
     """
     @notice Take the bond for two signed receipts of one sequence. Anyone may call.
-    @dev Law: SETTLE-26.
+    @dev Law: SETTLE-29.
     """
     assert first_hash != second_hash, "receipts are the same"
     self._require_signed(keccak256(abi_encode(keccak256(RECEIPT_TYPE), sequence, first_hash)), first)
@@ -132,7 +132,7 @@ def slashReceipts(
 def slashHeaders(number: uint64, first_hash: bytes32, first: Signature, second_hash: bytes32, second: Signature):
     """
     @notice Take the bond for two signed headers of one number. Anyone may call.
-    @dev Law: SETTLE-26.
+    @dev Law: SETTLE-29.
     """
     assert first_hash != second_hash, "headers are the same"
     self._require_signed(keccak256(abi_encode(keccak256(HEADER_TYPE), number, first_hash)), first)
@@ -144,7 +144,7 @@ def slashHeaders(number: uint64, first_hash: bytes32, first: Signature, second_h
 def slashPosted(number: uint64, signed_hash: bytes32, signature: Signature):
     """
     @notice Take the bond for a signed header that is not the one posted under its number. Anyone may call.
-    @dev Law: SETTLE-26.
+    @dev Law: SETTLE-29.
     """
     posted: bytes32 = staticcall BatchRegister(settlement).headerHash(number)
     assert posted != empty(bytes32), "batch was not posted"

@@ -8,7 +8,7 @@
 @dev What it holds: tokens on their way, until anybody has them collected.
      Who may call: DepositBoxes alone, which makes boxes as minimal proxies of this one.
      How does this stop: it has no owner, no pause and no upgrade; it obeys one contract for ever.
-     Law: SETTLE-11.
+     Law: SETTLE-19.
 """
 
 from ethereum.ercs import IERC20

@@ -10,7 +10,7 @@
      Who may call: anyone collects into the account of a box; the account alone takes tokens back from its box.
      How does this stop: it has no owner, no pause and no upgrade. When the Vault refuses deposits an account still
      takes its tokens back.
-     Law: SETTLE-11.
+     Law: SETTLE-19.
 """
 
 from ethereum.ercs import IERC20
@@ -57,7 +57,7 @@ def __init__(vault_: address, box_: address):
 def collect(asset: uint8, account: address):
     """
     @notice Deposit for an account what its box holds of an asset. Anyone may call.
-    @dev Law: SETTLE-11. What arrived is measured here, and once more by the vault.
+    @dev Law: SETTLE-19. What arrived is measured here, and once more by the vault.
     """
     token: address = staticcall Vault(vault).token(asset)
     balance_before: uint256 = staticcall IERC20(token).balanceOf(self)

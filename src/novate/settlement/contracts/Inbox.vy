@@ -8,7 +8,7 @@
 @dev What it holds: hashes and times of entries, no token and no right to one.
      Who may call: each kind has one writer, fixed at creation; a writer of zero means that nobody can append it.
      How does this stop: it has no owner, no pause and no upgrade. It stops when its writers do.
-     Law: SETTLE-7 to SETTLE-9. Python twin of the hash: src/novate/protocol/inbox.py.
+     Law: SETTLE-8, SETTLE-18. Python twin of the hash: src/novate/protocol/inbox.py.
 """
 
 
@@ -53,7 +53,7 @@ def __init__(vault_: address, escape_: address, keys_: address):
 def append(kind: uint8, account: address, asset: uint8, amount: uint256, data: Bytes[DATA_BYTES_MAX]) -> uint64:
     """
     @notice Append the next entry and return its number. Only the writer of its kind.
-    @dev Law: SETTLE-8, SETTLE-9.
+    @dev Law: SETTLE-8, SETTLE-18.
     """
     if kind == DEPOSIT:
         assert msg.sender == vault, "only the vault"

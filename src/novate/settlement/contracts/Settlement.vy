@@ -12,7 +12,7 @@
      seconds after it was posted, whatever it says. Then a depositor trusts the operator and `novate verify`.
      How does this stop: by the freeze, for ever. The last batch that was final is the last word, and claims
      against final batches go on. There is no owner and no pause.
-     Law: SETTLE-1 to SETTLE-6, SETTLE-17, SETTLE-18. Python twin of the header: src/novate/protocol/header.py.
+     Law: SETTLE-1 to SETTLE-6, SETTLE-22, SETTLE-23. Python twin of the header: src/novate/protocol/header.py.
 """
 
 
@@ -210,7 +210,7 @@ def recordFinal() -> uint64:
 def freeze() -> uint64:
     """
     @notice End the chain of batches for ever and return the last word: the last final batch. Only Escape.
-    @dev Law: SETTLE-17.
+    @dev Law: SETTLE-22.
     """
     assert msg.sender == escape, "only the escape"
     assert self.frozenAt == 0, "frozen"
@@ -225,7 +225,7 @@ def freeze() -> uint64:
 def announceRungs(validators_: address, verifier_: address):
     """
     @notice Announce another quorum of validators or another verifier; zero leaves that rung out. Only the governor.
-    @dev Law: SETTLE-18. A second announcement replaces the first and starts the delay anew.
+    @dev Law: SETTLE-23. A second announcement replaces the first and starts the delay anew.
     """
     assert msg.sender == governor, "only the governor"
     ready_at: uint256 = block.timestamp + upgradeDelay
@@ -239,7 +239,7 @@ def announceRungs(validators_: address, verifier_: address):
 def adoptRungs():
     """
     @notice Put an announced change into effect, after its delay and before it lapses. Anyone may call.
-    @dev Law: SETTLE-18. What was final by the old rungs stays final.
+    @dev Law: SETTLE-23. What was final by the old rungs stays final.
     """
     assert self.frozenAt == 0, "frozen"
     ready_at: uint256 = self.nextReadyAt

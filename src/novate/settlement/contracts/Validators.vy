@@ -10,7 +10,7 @@
      quorum alone names the next set. There is no owner: the first set is fixed at creation.
      How does this stop: if the quorum is lost no batch is attested, so none becomes final, and Escape's deadline
      lets everybody leave. Stakes can be withdrawn after the unbonding time whatever happens.
-     Law: SETTLE-19 to SETTLE-23. A validator must sign a header only once it stands on a final block of the chain:
+     Law: SETTLE-24 to SETTLE-27. A validator must sign a header only once it stands on a final block of the chain:
      two headers of one number are proof of its fault, whoever made it see them.
 """
 
@@ -130,7 +130,7 @@ def stake(amount: uint256):
 def leave(amount: uint256):
     """
     @notice Begin to withdraw from the caller's stake; below the least stake the caller gives up its seat.
-    @dev Law: SETTLE-22. What leaves can be slashed until it is withdrawn; leaving again starts the time anew.
+    @dev Law: SETTLE-26. What leaves can be slashed until it is withdrawn; leaving again starts the time anew.
     """
     assert amount > 0, "nothing leaves"
     assert self.stakeOf[msg.sender] >= amount, "stake too small"
@@ -167,7 +167,7 @@ def open():
 def rotate(members: DynArray[address, MEMBERS_MAX], quorum_: uint256, signatures: DynArray[Signature, MEMBERS_MAX]):
     """
     @notice Seat the next set, signed by the sitting quorum. Anyone may call.
-    @dev Law: SETTLE-21. The signed epoch is the next one, so no signature serves twice.
+    @dev Law: SETTLE-25. The signed epoch is the next one, so no signature serves twice.
     """
     assert self.epoch > 0, "not open"
     assert block.timestamp >= self.epochStart + epochLength, "epoch is not over"
@@ -185,7 +185,7 @@ def rotate(members: DynArray[address, MEMBERS_MAX], quorum_: uint256, signatures
 def attest(number: uint64, signatures: DynArray[Signature, MEMBERS_MAX]):
     """
     @notice Attest the next posted batch with the signatures of a quorum. Anyone may call.
-    @dev Law: SETTLE-19, SETTLE-20.
+    @dev Law: SETTLE-24.
     """
     assert self.epoch > 0, "not open"
     assert number == self.attestedCount + 1, "number must be the next"
@@ -209,7 +209,7 @@ def slash(
 ):
     """
     @notice Take the whole stake of a validator that signed two headers of one number. Anyone may call.
-    @dev Law: SETTLE-23. A tenth goes to the presenter, the rest to the insurance.
+    @dev Law: SETTLE-27. A tenth goes to the presenter, the rest to the insurance.
     """
     assert first_hash != second_hash, "headers are the same"
     first: address = self._recover(self._hash_attestation(first_epoch, number, first_hash), first_signature)

@@ -13,7 +13,7 @@
      in 30 days, and a pause never stops Escape; Escape alone pays by `payEscape`, and only after the freeze.
      How does this stop: it has no owner, no upgrade and no sweep. A rate limit delays a claim by at most three
      days, a pause ends by itself, and after the freeze deposits are refused.
-     Law: SETTLE-10 to SETTLE-16. Python twin of the proof: src/novate/protocol/withdrawals.py.
+     Law: SETTLE-7, SETTLE-9 to SETTLE-12, SETTLE-19 to SETTLE-22. Python twin of the proof: src/novate/protocol/withdrawals.py.
 """
 
 from ethereum.ercs import IERC20
@@ -149,7 +149,7 @@ def depositWithPermit(
 ):
     """
     @notice Deposit the caller's tokens with its EIP-2612 signature in place of an approval.
-    @dev A permit that somebody used first has left its allowance, so its failure alone refuses nothing.
+    @dev Law: SETTLE-19. A permit that somebody used first has left its allowance, so its failure alone refuses nothing.
     """
     self._try_permit(self._token(asset), amount, deadline, v, r, s)
     self._deposit(asset, account, amount)
@@ -167,7 +167,7 @@ def claim(
     """
     @notice Pay one withdrawal of a final batch to its account, or give it a time at which it will be paid. Anyone
             may call; only the account is paid.
-    @dev Law: SETTLE-12 to SETTLE-14. The claim is marked before the token is called.
+    @dev Law: SETTLE-9 to SETTLE-12. The claim is marked before the token is called.
     """
     self._require_unpaused()
     token: address = self._token(asset)
@@ -196,7 +196,7 @@ def claim(
 def release(batchNumber: uint64, index: uint64, asset: uint8, account: address, amount: uint256):
     """
     @notice Pay a claim whose time has come. Anyone may call; only the account is paid.
-    @dev Law: SETTLE-14. Only a proven claim has a time.
+    @dev Law: SETTLE-20. Only a proven claim has a time.
     """
     self._require_unpaused()
     leaf: bytes32 = self._hash_leaf(batchNumber, index, asset, account, amount)
@@ -214,7 +214,7 @@ def release(batchNumber: uint64, index: uint64, asset: uint8, account: address, 
 def payEscape(asset: uint8, account: address, amount: uint256):
     """
     @notice Pay what the Escape contract has proven. Only Escape, only after the freeze; no pause stops it.
-    @dev Law: SETTLE-16.
+    @dev Law: SETTLE-22.
     """
     assert msg.sender == escape, "only the escape"
     frozen_at: uint256 = staticcall BatchRegister(settlement).frozenAt()
@@ -227,7 +227,7 @@ def payEscape(asset: uint8, account: address, amount: uint256):
 def pause():
     """
     @notice Stop claims for 72 hours. Only the guardian, once in 30 days.
-    @dev Law: SETTLE-15.
+    @dev Law: SETTLE-21.
     """
     assert msg.sender == guardian, "only the guardian"
     assert block.timestamp >= self.pausedAt + PAUSE_INTERVAL_S, "paused too recently"
@@ -306,7 +306,7 @@ def _try_permit(token: address, amount: uint256, deadline: uint256, v: uint8, r:
 @internal
 def _deposit(asset: uint8, account: address, amount: uint256):
     """
-    @dev Law: SETTLE-10. The lock spans the transfer, so no second deposit can be counted twice.
+    @dev Law: SETTLE-7. The lock spans the transfer, so no second deposit can be counted twice.
     """
     self._require_live()
     token: address = self._token(asset)
@@ -359,7 +359,7 @@ def _prove(leaf: bytes32, root: bytes32, proof: DynArray[bytes32, PROOF_HASHES_M
 @internal
 def _schedule(asset: uint8, token: address, amount: uint256) -> uint256:
     """
-    @dev Law: SETTLE-14. A queue drained at a daily rate, with a day's worth free; nobody waits beyond the bound.
+    @dev Law: SETTLE-20. A queue drained at a daily rate, with a day's worth free; nobody waits beyond the bound.
     """
     limit: uint256 = dayLimits[asset]
     if limit == 0:
