@@ -11,7 +11,7 @@ from novate.protocol.header import BatchHeader
 from novate.protocol.merkle import SparseTree
 from novate.protocol.poseidon2 import hash_elements
 from novate.settlement.client import compute_create_address
-from novate.settlement.compiler import compile_source
+from novate.settlement.compiler import compile_source, read_source
 from novate.settlement.poseidon2_code import assemble_creation, describe_abi
 from tests.contracts.harness import (
     DEPLOYER,
@@ -20,6 +20,7 @@ from tests.contracts.harness import (
     GUARDIAN,
     OPERATOR,
     STRANGER,
+    ZERO,
     Config,
     Contract,
     Mutation,
@@ -54,6 +55,11 @@ class Holder(NamedTuple):
         head = [int(self.address, 16), self.cash, 7, 0, 0, 0, 0, 0, 0, -1, self.owner, self.subaccount, 0]
         rows = [element for row in self.positions for element in row]
         return [*head, len(self.positions), *rows, *self.tail]
+
+
+def account_address(number: int) -> str:
+    """The address of a made-up account."""
+    return "0x" + (b"\x99" * 18 + number.to_bytes(2, "big")).hex()
 
 
 def pad(elements: Sequence[int]) -> list[int]:
@@ -104,14 +110,31 @@ class Books:
 class EscapeWorld(World):
     """Token, Settlement, Inbox, Vault, hasher and Escape; the operator posts books, anybody leaves."""
 
-    def __init__(self, level: str = "gas", mutation: Mutation | None = None, token: str = "TestUSD") -> None:
+    def __init__(
+        self,
+        level: str = "gas",
+        mutations: Sequence[Mutation] = (),
+        token: str = "TestUSD",
+        verifier: str = ZERO,
+    ) -> None:
+        self._mutations = mutations
         escape = compute_create_address(DEPLOYER, ESCAPE_NONCE)
-        super().__init__(level, mutation, token, Config(escape=escape, guardian=GUARDIAN))
+        config = Config(escape=escape, guardian=GUARDIAN, verifier=verifier)
+        super().__init__(level, None, token, config)
         self.hasher = self.deploy_hasher()
         others = (self.settlement.address, self.vault.address, self.inbox.address, self.hasher.address)
         waits = (FORCED_DEADLINE_S, STALL_DEADLINE_S, CLAIM_WINDOW_S)
         self.escape = self.deploy_own("Escape", *others, *waits)
         assert escape.lower() == self.escape.address.lower()
+
+    def deploy_own(self, name: str, *arguments: object) -> Contract:
+        """Deploy one of the house's contracts, with the mutations that this world asks for."""
+        source = read_source(name)
+        for contract, old, new in self._mutations:
+            if contract == name:
+                assert 1 == source.count(old), "A mutation should change exactly one place."
+                source = source.replace(old, new)
+        return self.deploy(name, source, *arguments)
 
     def deploy(self, name: str, source: str, *arguments: object) -> Contract:
         """Deploy a contract from its source, with as much gas as a block has."""
@@ -137,6 +160,12 @@ class EscapeWorld(World):
         self.fund(account, amount)
         self.call(account, self.vault, "deposit", 0, amount)
         return int(self.view(self.inbox, "count"))
+
+    def begin(self, cash: Sequence[int], instruments: Sequence[tuple[int, int]] = ()) -> Books:
+        """Deposit for accounts with this cash, and return books that know them."""
+        self.put_in(sum(cash))
+        holders = [Holder(account_address(number), amount) for number, amount in enumerate(cash)]
+        return Books(holders, instruments, deposited=sum(cash))
 
     def post(self, books: Books, cursor: int | None = None, **fields: Any) -> BatchHeader:
         """Post a header over these books which carries out the inbox, or only as far as `cursor`."""
