@@ -35,7 +35,9 @@ EXIT_WINDOW_S, UPGRADE_DELAY_S = 21 * 86_400, 30 * 86_400
 RETURN_DELAY_S, EPOCH_S, UNBONDING_S = 14 * 86_400, 86_400, 31 * 86_400
 BOND_MIN, STAKE_MIN = 50_000, 1_000
 ZERO = "0x" + "00" * 20
-INSURANCE, GUARDIAN, GOVERNOR, ESCAPE = (f"0x{byte:02x}" + "00" * 18 + "77" for byte in (0x50, 0x60, 0x70, 0x80))
+INSURANCE, GUARDIAN, GOVERNOR, ESCAPE = (
+    f"0x{byte:02x}" + "00" * 18 + "77" for byte in (0x50, 0x60, 0x70, 0x80)
+)
 
 ENTERED_TOPIC = keccak256(b"Entered(uint64,uint8,address,uint8,uint256,bytes)")
 
@@ -46,6 +48,7 @@ Mutation = tuple[str, str, str]
 class Config(NamedTuple):
     """Which parts beyond the core a world has. The parties are plain addresses, so a test can act for them."""
 
+    operator: str = OPERATOR
     escape: str = ZERO
     keys: str = ZERO
     guardian: str = ZERO
@@ -96,8 +99,12 @@ class World:
         self.evm: Any = EVM(spec_id="CANCUN", gas_limit=30_000_000, env=Env(cfg=CfgEnv(chain_id=31337)))
         self.now_s = START_S
         self.gas_used = 0
+        self.calls = 0
+        self._entered_s = 0
+        self._codecs: dict[tuple[str, str], tuple[bytes, list[str], list[str]]] = {}
         self.logs: list[Any] = []
         self.entered: list[int] = []
+        self.last_owed: list[Withdrawal] = []
         self._level, self._mutation = level, mutation
         self.token = self.deploy_token(token)
 
@@ -113,10 +120,11 @@ class World:
         settlement, inbox, vault, box, boxes, bond, validators = (
             compute_create_address(DEPLOYER, nonce + place) for place in range(7)
         )
-        bond = bond if config.bond_min else ZERO
+        if not config.bond_min:
+            bond, validators = ZERO, bond
         validators = validators if config.members else ZERO
         escape = config.escape
-        parties = (OPERATOR, vault, inbox, escape, bond, config.governor, validators, config.verifier)
+        parties = (config.operator, vault, inbox, escape, bond, config.governor, validators, config.verifier)
         delays = (FINALITY_DELAY_S, UPGRADE_DELAY_S, EXIT_WINDOW_S)
         self.settlement = self.deploy_own("Settlement", parties, GENESIS_HASH, GENESIS_ROOT, *delays)
         self.inbox = self.deploy_own("Inbox", vault, escape, config.keys)
@@ -126,8 +134,9 @@ class World:
         self.box = self.deploy_own("DepositBox", boxes)
         self.boxes = self.deploy_own("DepositBoxes", vault, box)
         cash = self.token.address
-        arguments = (cash, settlement, INSURANCE, config.bond_min or 1, RETURN_DELAY_S)
-        self.bond = self.deploy_own("Bond", *arguments)
+        if config.bond_min:
+            arguments = (cash, settlement, INSURANCE, config.bond_min, RETURN_DELAY_S)
+            self.bond = self.deploy_own("Bond", *arguments)
         if config.members:
             staking = (config.quorum, STAKE_MIN, EPOCH_S, UNBONDING_S, 0)
             self.validators = self.deploy_own(
@@ -154,9 +163,14 @@ class World:
         return Contract(address, abi)
 
     def _transact(self, run: Any) -> Any:
-        self.evm.set_block_env(
-            BlockEnv(number=1, timestamp=self.now_s, basefee=0, gas_limit=30_000_000, prevrandao=bytes(32))
-        )
+        self.calls += 1
+        if self._entered_s != self.now_s:
+            self._entered_s = self.now_s
+            self.evm.set_block_env(
+                BlockEnv(
+                    number=1, timestamp=self.now_s, basefee=0, gas_limit=30_000_000, prevrandao=bytes(32)
+                )
+            )
         self.evm.snapshot()
         try:
             return run()
@@ -179,11 +193,20 @@ class World:
                 if bytes(topics[0]) == ENTERED_TOPIC:
                     self.entered.append(int.from_bytes(data[64:96], "big"))
 
+    def _find_codec(self, contract: Contract, name: str) -> tuple[bytes, list[str], list[str]]:
+        """Return a function's selector and the types of what goes in and comes out."""
+        codec = self._codecs.get((contract.address, name))
+        if codec is None:
+            item: Mapping[str, Any] = contract.abi[name]
+            selector = function_signature_to_4byte_selector(abi_to_signature(item))
+            codec = (selector, describe_types(item["inputs"]), describe_types(item["outputs"]))
+            self._codecs[contract.address, name] = codec
+        return codec
+
     def encode_call(self, contract: Contract, name: str, *arguments: object) -> bytes:
         """Return calldata."""
-        item: Mapping[str, Any] = contract.abi[name]
-        selector = function_signature_to_4byte_selector(abi_to_signature(item))
-        return selector + encode(describe_types(item["inputs"]), arguments)
+        selector, inputs, _ = self._find_codec(contract, name)
+        return selector + encode(inputs, arguments)
 
     def call(self, sender: str, contract: Contract, name: str, *arguments: object, gas: int = GAS) -> Any:
         """Send a transaction to a function and return its value; raise Reverted with the reason."""
@@ -191,7 +214,7 @@ class World:
         output = self._transact(
             lambda: self.evm.message_call(sender, contract.address, calldata=data, gas=gas, gas_price=0)
         )
-        values = decode(describe_types(contract.abi[name]["outputs"]), bytes(output))
+        values = decode(self._find_codec(contract, name)[2], bytes(output))
         return values[0] if len(values) == 1 else None
 
     def view(self, contract: Contract, name: str, *arguments: object) -> Any:
@@ -231,14 +254,15 @@ class World:
         """Submit a header."""
         self.call(sender, self.settlement, "submit", tuple(header))
 
-    def owe(self, *amounts: int, account: str = DEPOSITOR) -> list[Withdrawal]:
+    def owe(self, *amounts: int, account: str = DEPOSITOR, asset: int = 0) -> list[Withdrawal]:
         """Post a batch that owes these amounts to an account and return the withdrawals."""
         number = self.view(self.settlement, "batchCount") + 1
         withdrawals = [
-            Withdrawal(number, index, bytes.fromhex(account[2:]), amount)
+            Withdrawal(number, index, bytes.fromhex(account[2:]), amount, asset)
             for index, amount in enumerate(amounts)
         ]
         self.submit(self.next_header(withdrawals))
+        self.last_owed = withdrawals
         return withdrawals
 
     def finalise(self) -> None:

@@ -131,7 +131,9 @@ def test_a_node_is_no_leaf() -> None:
     forged = int.from_bytes(pair[0], "big"), int.from_bytes(pair[1], "big")
     *_, proof = world.claim_arguments(withdrawals, 0)
     with pytest.raises(Reverted, match="proof does not match"):
-        world.call(STRANGER, world.vault, "claim", 1, forged[0] % 2**64, 0, STRANGER, forged[1], list(proof[1:]))
+        world.call(
+            STRANGER, world.vault, "claim", 1, forged[0] % 2**64, 0, STRANGER, forged[1], list(proof[1:])
+        )
 
 
 def test_each_batch_pays_its_own() -> None:
