@@ -41,9 +41,7 @@ class Machine:
     def call(self, data: bytes) -> int | None:
         """The word that comes back, or None if the call reverts."""
         try:
-            output = self.evm.message_call(
-                CALLER, self.address, calldata=data, gas=25_000_000, gas_price=0
-            )
+            output = self.evm.message_call(CALLER, self.address, calldata=data, gas=25_000_000, gas_price=0)
         except RuntimeError:
             return None
         return int.from_bytes(output, "big")

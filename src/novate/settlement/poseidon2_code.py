@@ -194,9 +194,7 @@ def assemble_partial_round(asm: Assembler, constants: tuple[int, int, int, int])
     asm.copy("x0")
     asm.apply("ADD", 2, "other")
     asm.apply("ADDMOD", 3, "total")
-    for name, factor, constant in zip(
-        ("x3", "x2", "x1"), ("m3", "m2", "m1"), constants[:0:-1], strict=True
-    ):
+    for name, factor, constant in zip(("x3", "x2", "x1"), ("m3", "m2", "m1"), constants[:0:-1], strict=True):
         assemble_product(asm, name, factor)
         asm.copy("total")
         asm.apply("ADD", 2, name)
