@@ -96,7 +96,7 @@ def attack_by_outsiders(mutation: Mutation | None) -> None:
 
 
 def attack_by_zero_signer(mutation: Mutation | None) -> None:
-    """ecrecover of garbage is the zero address, which no seat may match."""
+    """What is recovered from garbage is the zero address, which no seat may match."""
     quorum = Quorum(mutation)
     quorum.refuse(1, [(27, bytes(32), bytes(32))] * 3, "signature is malformed")
 

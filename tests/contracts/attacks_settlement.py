@@ -90,7 +90,7 @@ def attack_by_posting_after_the_freeze(mutation: Mutation | None) -> None:
 
 
 def attack_by_finality_after_the_freeze(mutation: Mutation | None) -> None:
-    """A batch that was not final at the freeze never becomes final, so that it cannot pay what escapes as well."""
+    """A batch that was not final at the freeze never becomes final: it would pay what escapes as well."""
     world = open_owing(mutation, 100, config=EXIT)
     earlier, later = world.last_owed, world.owe(200)
     world.call(ESCAPE, world.settlement, "freeze")

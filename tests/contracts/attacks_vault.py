@@ -1,5 +1,5 @@
-"""Attacks on vault, boxes and tokens. Each takes a planted bug: on the contracts as they are (None) its assertions hold, and
-on the undefended twin one of them does not, for the attack succeeds.
+"""Attacks on vault, boxes and tokens. Each takes a planted bug: on the contracts as they are (None) its
+assertions hold, and on the undefended twin one of them does not, for the attack succeeds.
 """
 
 import pytest
@@ -239,7 +239,7 @@ def attack_by_recovering_of_another(mutation: Mutation | None) -> None:
 
 
 def attack_by_spending_the_permit_first(mutation: Mutation | None) -> None:
-    """Somebody who saw a permit presents it alone; the deposit that carries it must go through all the same."""
+    """Somebody who saw a permit presents it first; the deposit that carries it still goes through."""
     world = World(mutation=mutation)
     owner = make_signer(1)
     world.call(DEPLOYER, world.token, "mint", owner.address, 100)

@@ -1,5 +1,5 @@
-"""A random life of the vault on revm beside a model of a few numbers: two misbehaving tokens, batches, claims that wait,
-pauses, boxes, the freeze, and strangers at every door.
+"""A random life of the vault on revm beside a model of a few numbers: two misbehaving tokens, batches, claims
+that wait, pauses, boxes, the freeze, and strangers at every door.
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ Key = tuple[int, int]
 
 
 class CustodyMachine(RuleBasedStateMachine):
-    """The model: per asset what was credited, paid and escaped; per withdrawal whether it waits or was paid."""
+    """The model: per asset what was credited, paid and escaped; per withdrawal whether it waits or is paid."""
 
     level = "gas"
     calls = 0

@@ -46,7 +46,7 @@ Mutation = tuple[str, str, str]
 
 
 class Config(NamedTuple):
-    """Which parts beyond the core a world has. The parties are plain addresses, so a test can act for them."""
+    """Which parts beyond the core a world has. The parties are plain addresses, so tests can act for them."""
 
     operator: str = OPERATOR
     escape: str = ZERO

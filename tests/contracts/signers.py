@@ -37,7 +37,7 @@ def make_signers(count: int) -> list[Signer]:
 
 
 def malleate(signature: Signature) -> Signature:
-    """Return the other signature of the same digest: s is the group's order less s, and v is the other one."""
+    """Return the other signature of the same digest: s is the order less s, and v is the other one."""
     v, r, s = signature
     return 55 - v, r, (CURVE_ORDER - int.from_bytes(s, "big")).to_bytes(32, "big")
 

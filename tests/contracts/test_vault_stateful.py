@@ -1,4 +1,4 @@
-"""Any sequence of deposits, batches, claims, pauses and misbehaving tokens leaves the vault with what it owes."""
+"""Any sequence of deposits, batches, claims, pauses and bad tokens leaves the vault with what it owes."""
 
 import pytest
 from hypothesis import HealthCheck, settings

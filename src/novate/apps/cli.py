@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
+from novate.apps.contracts_cli import contracts_app, deploy
 from novate.apps.exit_cli import exit_app
 
 app = typer.Typer(
@@ -21,6 +22,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
 )
+app.command()(deploy)
+app.add_typer(contracts_app, name="contracts")
 app.add_typer(exit_app, name="exit")
 Result = TypeVar("Result")
 SPEED_MAX = 3_600

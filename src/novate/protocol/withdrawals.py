@@ -21,8 +21,8 @@ UINT256_END = 1 << 256
 class Withdrawal(NamedTuple):
     """One payment owed by a batch.
 
-    `account` is a 20-byte address; `amount_atoms` is in the smallest units of the asset. `asset` is the token's place
-    in the vault: 0 is cash, and today the law pays nothing else.
+    `account` is a 20-byte address; `amount_atoms` is in the smallest units of the asset. `asset` is the
+    token's place in the vault: 0 is cash, and today the law pays nothing else.
     """
 
     batch_number: int

@@ -141,9 +141,7 @@ class SettlementClient:
         for name, contract in manifest.contracts.items():
             code = self.web3.eth.get_code(to_checksum_address(contract.address))
             if hash_code(code) != contract.code_hash:
-                raise ManifestError(
-                    f"the code of {name} at {contract.address} is not what the manifest says"
-                )
+                raise ManifestError(f"the code of {name} at {contract.address} is not what the manifest says")
 
     def _require_sender(self) -> Sender:
         if self._sender is None:
@@ -189,7 +187,8 @@ class SettlementClient:
     def read_deposit_logs(self, first_block: int, last_block: int) -> list[Deposit]:
         """Return the deposits of these blocks in the order of the chain.
 
-        At most LOG_BLOCKS_MAX blocks at once. Errors: SettlementError for an entry that the law cannot carry out.
+        At most LOG_BLOCKS_MAX blocks at once. Errors: SettlementError for an entry that the law does not
+        know.
         """
         if last_block - first_block >= LOG_BLOCKS_MAX:
             raise SettlementError(f"at most {LOG_BLOCKS_MAX} blocks can be read at once")

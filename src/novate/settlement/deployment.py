@@ -23,8 +23,8 @@ DAY_S = 86_400
 class DeploymentOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a deployment may have beyond its core; the zero address leaves a part out.
 
-    Amounts are in the token's smallest units, times in seconds. `day_limits` holds one number per token, 0 for no
-    limit; `tokens` are those beside cash.
+    Amounts are in the token's smallest units, times in seconds. `day_limits` holds one number per token, 0
+    for no limit; `tokens` are those beside cash. Without a forced deadline there is no exit.
     """
 
     token: str | None = None
@@ -43,6 +43,9 @@ class DeploymentOptions(msgspec.Struct, frozen=True, kw_only=True):
     unbonding_delay_s: int = 31 * DAY_S
     exit_window_s: int = 21 * DAY_S
     upgrade_delay_s: int = 30 * DAY_S
+    forced_deadline_s: int = 0
+    stall_deadline_s: int = 14 * DAY_S
+    claim_window_s: int = 14 * DAY_S
     level: str = DEFAULT_LEVEL
 
 
@@ -62,6 +65,8 @@ def list_contracts(options: DeploymentOptions) -> list[str]:
         names.append("Bond")
     if options.validators:
         names.append("Validators")
+    if options.forced_deadline_s:
+        names += ["Poseidon2", "Escape"]
     return names
 
 
@@ -85,10 +90,21 @@ def make_arguments(
         options.verifier,
     )
     delays = (venue.finality_delay_s, options.upgrade_delay_s, options.exit_window_s)
-    members = sorted(options.validators, key=to_canonical_address)
-    staking = (members, options.quorum, options.stake_min, options.epoch_length_s, options.unbonding_delay_s, 0)
+    members = [to_checksum_address(each) for each in sorted(options.validators, key=to_canonical_address)]
+    staking = (
+        members,
+        options.quorum,
+        options.stake_min,
+        options.epoch_length_s,
+        options.unbonding_delay_s,
+        0,
+    )
     writers = (places["Settlement"], places["Inbox"], find("Escape"), options.guardian)
+    waits = (options.forced_deadline_s, options.stall_deadline_s, options.claim_window_s)
+    served = (places["Settlement"], places["Vault"], places["Inbox"], find("Poseidon2"))
     return {
+        "Poseidon2": (),
+        "Escape": (*served, *waits),
         "Settlement": (parties, venue.genesis_hash, venue.genesis_state_root, *delays),
         "Inbox": (places["Vault"], find("Escape"), find("Keys")),
         "Vault": ([token, *options.tokens], list(options.day_limits), *writers),
@@ -101,7 +117,8 @@ def make_arguments(
 
 def name_arguments(name: str, level: str, arguments: tuple[Any, ...]) -> dict[str, Any]:
     """Return a constructor's arguments by name, as JSON can hold them."""
-    inputs = next(item["inputs"] for item in compile_contract(name, level).abi if item["type"] == "constructor")
+    abi = compile_contract(name, level).abi
+    inputs = next((item["inputs"] for item in abi if item["type"] == "constructor"), [])
     return {item["name"]: to_json(value) for item, value in zip(inputs, arguments, strict=True)}
 
 

@@ -21,7 +21,8 @@ class ManifestError(ValueError):
 
 
 class DeployedContract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One contract: its checksummed address, Keccak-256 of its runtime code as 0x hex, and what its constructor was given.
+    """One contract: its checksummed address, Keccak-256 of its runtime code as 0x hex, and what its
+    constructor was given.
 
     Arguments are by name, as JSON: addresses and bytes as hex, integers as decimal strings.
     """
@@ -73,7 +74,11 @@ def read_manifest(path: Path) -> Manifest:
         with path.open("rb") as file:
             data = file.read(MANIFEST_BYTES_MAX + 1)
         manifest = msgspec.json.decode(data[: MANIFEST_BYTES_MAX + 1], type=Manifest)
-        addresses = [manifest.token, manifest.operator, *(each.address for each in manifest.contracts.values())]
+        addresses = [
+            manifest.token,
+            manifest.operator,
+            *(each.address for each in manifest.contracts.values()),
+        ]
         for address in addresses:
             if to_checksum_address(address) != address:
                 raise ManifestError(f"{path}: {address} has a wrong checksum")

@@ -1,7 +1,7 @@
 """The hasher contract, assembled: Poseidon2 compressions in a chain, as straight-line EVM code on the stack.
 
-Vyper keeps every variable in memory and P in every instruction: the same permutation costs 30,300 gas there and
-does not fit the size limit of a contract. This one costs under half and fits. There is nothing in it but
+Vyper keeps every variable in memory and P in every instruction: the same permutation costs 30,300 gas there
+and does not fit the size limit of a contract. This one costs under half and fits. There is nothing in it but
 stack moves, sums, products modulo P, and one loop over the input; it has no storage, calls nothing and cannot
 be changed. Law: SETTLE-40. Implements [STATE-TREE-1] to [STATE-TREE-3] for the contract Escape.
 """

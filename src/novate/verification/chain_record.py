@@ -66,7 +66,8 @@ class RecordedBatch(NamedTuple):
 class ChainRecord:
     """The state after a whole log, and what the watched contracts said on the way.
 
-    `settlement`, `inbox` and `vault` are the 20-byte addresses of the manifest; other contracts' events are not kept.
+    `settlement`, `inbox` and `vault` are the 20-byte addresses of the manifest; other contracts' events are
+    not kept.
     """
 
     def __init__(self, chain_id: int, settlement: bytes, inbox: bytes = b"", vault: bytes = b"") -> None:
