@@ -12,10 +12,13 @@ WORKERS ?= 2
 ARGS ?=
 COMMANDS ?= 10000000
 SEED ?= 1000000
+KILLS ?= 1000
+ACCOUNTS ?= 10000
+DRILL_SEED ?= 1
 SOURCES := src tests $(wildcard scripts benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check soak format bench lock clean anvil
+.PHONY: help install demo test check soak drill format bench lock clean anvil
 
 help: ## List the targets.
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -57,6 +60,10 @@ check: install ## Check formatting, lint, types, imports, the generated schema a
 soak: install ## Compare engine and naive model on COMMANDS=10000000 random commands from SEED=1000000 on.
 	NOVATE_MODEL_COMMANDS=$(COMMANDS) NOVATE_MODEL_SEED=$(SEED) \
 	  $(BIN)/python -m pytest -n $(WORKERS) tests/model/test_engine_agrees.py $(ARGS)
+
+drill: install ## Let a venue of ACCOUNTS=10000 die KILLS=1000 times from DRILL_SEED=1 on; everybody must be paid.
+	NOVATE_DRILL_KILLS=$(KILLS) NOVATE_DRILL_ACCOUNTS=$(ACCOUNTS) NOVATE_DRILL_SEED=$(DRILL_SEED) \
+	  $(BIN)/python -m pytest -n0 tests/apps/test_exit_drill.py $(ARGS)
 
 format: install ## Format the code and mend what the linter can mend by itself.
 	$(BIN)/ruff check --fix-only --quiet $(SOURCES)

@@ -16,7 +16,6 @@ from novate.settlement.poseidon2_code import assemble_creation, describe_abi
 from tests.contracts.harness import (
     DEPLOYER,
     DEPOSITOR,
-    FINALITY_DELAY_S,
     GUARDIAN,
     OPERATOR,
     STRANGER,

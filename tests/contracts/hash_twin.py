@@ -1,4 +1,4 @@
-"""The permutation a second time for the chain, as plain Vyper in loops: slow, and compiled by another program."""
+"""The permutation a second time for the chain: plain Vyper in loops, slow, compiled by another program."""
 
 from novate.protocol.generated.poseidon2_constants import (
     EXTERNAL_CONSTANTS,
@@ -12,15 +12,17 @@ SBOX = """        {lane} = uint256_addmod({lane}, {key}, P)
         square = uint256_mulmod({lane}, {lane}, P)
         {lane} = uint256_mulmod(uint256_mulmod(square, square, P), {lane}, P)
 """
-MIX = """{pad}w = uint256_addmod(uint256_addmod(5 * (a % P) % P, uint256_mulmod(7, b, P), P), uint256_addmod(c, uint256_mulmod(3, d, P), P), P)
-{pad}x = uint256_addmod(uint256_addmod(uint256_mulmod(4, a, P), uint256_mulmod(6, b, P), P), uint256_addmod(c, d, P), P)
-{pad}y = uint256_addmod(uint256_addmod(a, uint256_mulmod(3, b, P), P), uint256_addmod(uint256_mulmod(5, c, P), uint256_mulmod(7, d, P), P), P)
-{pad}z = uint256_addmod(uint256_addmod(a, b, P), uint256_addmod(uint256_mulmod(4, c, P), uint256_mulmod(6, d, P), P), P)
-{pad}a = w
-{pad}b = x
-{pad}c = y
-{pad}d = z
-""".replace("5 * (a % P) % P", "uint256_mulmod(5, a, P)")
+ROWS = ((5, 7, 1, 3), (4, 6, 1, 1), (1, 3, 5, 7), (1, 1, 4, 6))
+
+
+def write_mix(pad: str) -> str:
+    """The external matrix, a row at a time and reduced after each product and sum."""
+    lines = ""
+    for target, row in zip("wxyz", ROWS, strict=True):
+        a, b, c, d = (f"uint256_mulmod({n}, {lane}, P)" for n, lane in zip(row, LANES, strict=True))
+        half, other = f"uint256_addmod({a}, {b}, P)", f"uint256_addmod({c}, {d}, P)"
+        lines += f"{pad}{target} = uint256_addmod({half}, {other}, P)\n"
+    return lines + "".join(f"{pad}{lane} = {target}\n" for lane, target in zip(LANES, "wxyz", strict=True))
 
 
 def write_rounds(constants: tuple[tuple[int, ...], ...]) -> str:
@@ -30,7 +32,7 @@ def write_rounds(constants: tuple[tuple[int, ...], ...]) -> str:
     lines = f"    keys = [{rows}]\n    for i: uint256 in range({count}):\n"
     for place, lane in enumerate(LANES):
         lines += SBOX.format(lane=lane, key=f"keys[4 * i + {place}]")
-    return lines + MIX.format(pad=" " * 8)
+    return lines + write_mix(" " * 8)
 
 
 def write_source() -> str:
@@ -59,5 +61,5 @@ def compress(h: uint256, x1: uint256, x2: uint256, x3: uint256) -> uint256:
     partial += "        w = uint256_addmod(uint256_addmod(a, b, P), uint256_addmod(c, d, P), P)\n"
     for lane, factor in zip(LANES, INTERNAL_DIAGONAL_MINUS_ONE, strict=True):
         partial += f"        {lane} = uint256_addmod(uint256_mulmod({lane}, {factor}, P), w, P)\n"
-    body = MIX.format(pad=" " * 4) + write_rounds(EXTERNAL_CONSTANTS[:half]) + partial
+    body = write_mix(" " * 4) + write_rounds(EXTERNAL_CONSTANTS[:half]) + partial
     return head + body + write_rounds(EXTERNAL_CONSTANTS[half:]) + "    return uint256_addmod(a, h, P)\n"

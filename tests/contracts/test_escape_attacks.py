@@ -1,353 +1,41 @@
-"""Attacks on the exit: each fails on the real contracts and succeeds on a twin without the defence.
-
-DIS-03 and DIS-04 of the catalogue, and what a thief, a liar, an operator or a debtor would try.
-"""
-
-from collections.abc import Callable
+"""Each attack on the exit fails on the real contracts and succeeds on a twin without the defence."""
 
 import pytest
 
-from novate.protocol.poseidon2 import hash_elements
-from tests.contracts.escape_world import (
-    CALL,
-    FORCED_DEADLINE_S,
-    PERPETUAL,
-    STALL_DEADLINE_S,
-    Books,
-    EscapeWorld,
-    Holder,
-    account_address,
-    flatten,
-    pad,
-)
-from tests.contracts.harness import DEPOSITOR, OPERATOR, STRANGER, Mutation, Reverted
-
-Mutations = tuple[Mutation, ...]
-Attack = Callable[[Mutations], None]
-REENTERS = 3
-TREE_LEAVES = 4**10
-
-
-def begin(
-    mutations: Mutations, cash: tuple[int, ...] = (100, 60), short: int = 0
-) -> tuple[EscapeWorld, Books]:
-    """A frozen venue with open books; the vault may be short."""
-    world = EscapeWorld(mutations=mutations)
-    books = world.begin(list(cash))
-    books = Books(books.holders, deposited=sum(cash) - short)
-    world.die(world.post(books), books)
-    return world, books
-
-
-def attack_by_claiming_twice(mutations: Mutations) -> None:
-    world, books = begin(mutations)
-    world.claim_account(books, 0)
-    with pytest.raises(Reverted):
-        world.claim_account(books, 0)
-
-
-def attack_by_an_index_beyond_the_tree(mutations: Mutations) -> None:
-    world, books = begin(mutations)
-    world.claim_account(books, 0)
-    index, *rest = books.claim_arguments(0)
-    with pytest.raises(Reverted):
-        world.escape_call("claim", index + TREE_LEAVES, *rest)
-
-
-def attack_by_collecting_twice(mutations: Mutations) -> None:
-    world, books = begin(mutations, (60, 100))
-    for index in range(2):
-        world.claim_account(books, index)
-    world.end_window()
-    world.escape_call("collect", 0)
-    with pytest.raises(Reverted):
-        world.escape_call("collect", 0)
-
-
-def attack_by_claiming_for_another(mutations: Mutations) -> None:
-    """The thief puts its own address where the victim's stands."""
-    world, books = begin(mutations)
-    index, words, *rest = books.claim_arguments(0)
-    with pytest.raises(Reverted):
-        world.escape_call("claim", index, [int(STRANGER, 16), *words[1:]], *rest)
-
-
-def attack_by_forged_marks(mutations: Mutations) -> None:
-    """A holder of calls posts a mark of its own."""
-    world = EscapeWorld(mutations=mutations)
-    holders = [Holder(account_address(0), 10, ((0, 5, 0),)), Holder(account_address(1), 90, ((0, -5, 0),))]
-    books = Books(holders, [(CALL, 3)], deposited=100)
-    world.put_in(100)
-    header = world.post(books)
-    world.finalise()
-    cursor = world.escape_call("request", 1)
-    world.now_s += FORCED_DEADLINE_S
-    world.escape_call("freeze", cursor)
-    world.open_books(header, books)
-    instrument, words, *rest = books.mark_arguments(0)
-    words[5] = 1_000
-    with pytest.raises(Reverted):
-        world.escape_call("postMark", instrument, words, *rest)
-
-
-def attack_by_books_of_another_batch(mutations: Mutations) -> None:
-    """Marks and balances of an older batch suited the thief better."""
-    world = EscapeWorld(mutations=mutations)
-    rich = Books([Holder(account_address(0), 100)], [(CALL, 900)], deposited=100)
-    poor = Books([Holder(account_address(0), 1)], [(CALL, 1)], deposited=100)
-    world.put_in(100)
-    old = world.post(rich)
-    world.post(poor)
-    world.finalise()
-    cursor = world.escape_call("request", 1)
-    world.now_s += FORCED_DEADLINE_S
-    world.escape_call("freeze", cursor)
-    with pytest.raises(Reverted):
-        world.open_books(old, rich)
-
-
-def attack_by_an_invented_header(mutations: Mutations) -> None:
-    world, books = EscapeWorld(mutations=mutations), Books([Holder(STRANGER, 100)], deposited=100)
-    honest = world.begin([100])
-    header = world.post(honest)
-    world.finalise()
-    cursor = world.escape_call("request", 1)
-    world.now_s += FORCED_DEADLINE_S
-    world.escape_call("freeze", cursor)
-    with pytest.raises(Reverted):
-        world.open_books(header._replace(state_root=books.state_root), books)
-
-
-def attack_by_a_forged_house(mutations: Mutations) -> None:
-    """Books that say that more was deposited would pay out what belongs to deposits they do not know."""
-    world = EscapeWorld(mutations=mutations)
-    books = world.begin([100])
-    header = world.post(books)
-    world.finalise()
-    cursor = world.escape_call("request", 1)
-    world.now_s += FORCED_DEADLINE_S
-    world.escape_call("freeze", cursor)
-    house = [*books.house[:6], 10**9, *books.house[7:]]
-    with pytest.raises(Reverted):
-        world.escape_call("openBooks", tuple(header), books.roots, pad(house), len(house))
-
-
-def attack_by_entering_again(mutations: Mutations) -> None:
-    """SET-01: the token calls back into the pay-out while it is under way."""
-    world = EscapeWorld(mutations=mutations, token="HostileToken")
-    books = world.begin([100, 100])
-    world.die(world.post(books), books)
-    for index in range(2):
-        world.claim_account(books, index)
-    world.end_window()
-    payload = world.encode_call(world.escape, "collect", 0)
-    world.call(STRANGER, world.token, "setMode", REENTERS, world.escape.address, payload)
-    try:
-        world.escape_call("collect", 0)
-    except Reverted:
-        pass  # The vault may refuse the whole pay-out; nobody is paid twice then.
-    assert world.balance(account_address(0)) <= 100
-
-
-def attack_by_a_liars_freeze(mutations: Mutations) -> None:
-    """A served request, long ago: the liar wants the venue dead all the same."""
-    world = EscapeWorld(mutations=mutations)
-    books = world.begin([100])
-    cursor = world.escape_call("request", 5, sender=DEPOSITOR)
-    world.post(books)
-    world.finalise()
-    world.now_s += STALL_DEADLINE_S
-    with pytest.raises(Reverted):
-        world.escape_call("freeze", cursor)
-
-
-def attack_by_an_early_freeze(mutations: Mutations) -> None:
-    world = EscapeWorld(mutations=mutations)
-    cursor = world.escape_call("request", 5)
-    world.now_s += FORCED_DEADLINE_S - 1
-    with pytest.raises(Reverted):
-        world.escape_call("freeze", cursor)
-
-
-def attack_by_a_freeze_of_nothing(mutations: Mutations) -> None:
-    world = EscapeWorld(mutations=mutations)
-    with pytest.raises(Reverted):
-        world.escape_call("freeze", 1)
-
-
-def attack_by_a_late_batch(mutations: Mutations) -> None:
-    """The operator waits for each freeze and posts a batch before it that nobody attests: no one ever leaves."""
-    world = EscapeWorld(mutations=mutations, verifier=STRANGER)
-    books = world.begin([100])
-    cursor = world.escape_call("request", 5, sender=DEPOSITOR)
-    world.now_s += FORCED_DEADLINE_S
-    world.post(books)
-    with pytest.raises(Reverted):
-        world.escape_call("freeze", cursor)
-    world.now_s += STALL_DEADLINE_S - FORCED_DEADLINE_S
-    world.escape_call("freeze", cursor)
-    world.escape_call("refund", 1, DEPOSITOR, 0, 100, sender=DEPOSITOR)
-    assert 100 == world.balance(DEPOSITOR)
-
-
-def attack_by_a_late_claim(mutations: Mutations) -> None:
-    """The estate was shared out; a claim after the window must not thin what the others were promised."""
-    world, books = begin(mutations, (80, 80), short=60)
-    world.claim_account(books, 0)
-    world.end_window()
-    world.escape_call("collect", 0)
-    world.claim_account(books, 1)
-    world.escape_call("collect", 1)
-    assert [80, 20] == [world.balance(account_address(number)) for number in range(2)]
-
-
-def attack_by_leaving_first(mutations: Mutations) -> None:
-    """DIS-03: whoever leaves first, everybody's part of a short estate is the same."""
-    paid = []
-    for order in ((0, 1, 2), (2, 1, 0)):
-        world, books = begin(mutations, (50, 30, 40), short=60)
-        for index in order:
-            world.claim_account(books, index)
-        world.end_window()
-        for index in order:
-            world.escape_call("collect", index)
-        paid.append([world.balance(account_address(number)) for number in range(3)])
-    assert [[25, 15, 20]] * 2 == paid
-
-
-def attack_by_collecting_in_the_window(mutations: Mutations) -> None:
-    """DIS-03: in a short estate the first to collect before all have claimed would be paid in full."""
-    world, books = begin(mutations, (50, 50), short=50)
-    world.claim_account(books, 0)
-    with pytest.raises(Reverted):
-        world.escape_call("collect", 0)
-
-
-def attack_by_spam(mutations: Mutations) -> None:
-    """DIS-04: requests cost the spammer gas and the venue nothing; one account has one open at a time."""
-    world = EscapeWorld(mutations=mutations)
-    books = world.begin([100])
-    for number in range(20):
-        world.escape_call("request", 10**6, sender=account_address(number))
-        with pytest.raises(Reverted):
-            world.escape_call("request", 10**6, sender=account_address(number))
-    world.post(books)
-    assert 21 == world.view(world.settlement, "inboxCursor")
-    world.escape_call("request", 10**6, sender=account_address(0))
-
-
-def attack_by_a_debt(mutations: Mutations) -> None:
-    """A short position's loss is a loss: its account claims nothing, and not its size."""
-    world = EscapeWorld(mutations=mutations)
-    rows = ((0, -5, 0), (1, 2, 10_000))
-    holders = [Holder(account_address(number), 10, (row,)) for number, row in enumerate(rows)]
-    books = Books(holders, [(CALL, 30), (PERPETUAL, 900)], deposited=100)
-    world.put_in(100)
-    world.die(world.post(books), books)
-    assert [0, 0] == [world.claim_account(books, index) for index in range(2)]
-
-
-def attack_by_paying_a_hash(mutations: Mutations) -> None:
-    """Somebody collects for a sub-account before its owner is named: nobody has a key of that address."""
-    world = EscapeWorld(mutations=mutations)
-    holders = [Holder(account_address(0), 0), Holder("0x" + "ab" * 20, 50, owner=0, subaccount=1)]
-    books = Books(holders, deposited=50)
-    world.put_in(50)
-    world.die(world.post(books), books)
-    world.claim_account(books, 1)
-    world.end_window()
-    with pytest.raises(Reverted):
-        world.escape_call("collect", 1)
-
-
-def attack_by_naming_oneself(mutations: Mutations) -> None:
-    world = EscapeWorld(mutations=mutations)
-    world.escape_call("nameOwner", account_address(0), 1, sender=STRANGER)
-    topics = [bytes(topic) for log in world.logs for topic in log.data[0]]
-    account = "0x" + topics[1][12:].hex()
-    assert int(account_address(0), 16) == int(world.view(world.escape, "ownerOf", account), 16)
-
-
-def attack_by_refunding_what_was_credited(mutations: Mutations) -> None:
-    world, _ = begin(mutations)
-    with pytest.raises(Reverted):
-        world.escape_call("refund", 1, DEPOSITOR, 0, 160, sender=DEPOSITOR)
-
-
-def late_deposit(mutations: Mutations) -> EscapeWorld:
-    """A deposit of 40 that the last word does not know."""
-    world = EscapeWorld(mutations=mutations)
-    books = world.begin([100])
-    header = world.post(books)
-    world.put_in(40)
-    world.die(header, books)
-    return world
-
-
-def attack_by_refunding_twice(mutations: Mutations) -> None:
-    world = late_deposit(mutations)
-    world.escape_call("refund", 2, DEPOSITOR, 0, 40, sender=DEPOSITOR)
-    with pytest.raises(Reverted):
-        world.escape_call("refund", 2, DEPOSITOR, 0, 40, sender=DEPOSITOR)
-
-
-def attack_by_a_forged_refund(mutations: Mutations) -> None:
-    world = late_deposit(mutations)
-    with pytest.raises(Reverted):
-        world.escape_call("refund", 2, STRANGER, 0, 90, sender=STRANGER)
-
-
-def attack_by_spending_what_is_owed(mutations: Mutations) -> None:
-    """Withdrawals of final batches come before claims, also where the books promise more than there is."""
-    world = EscapeWorld(mutations=mutations)
-    holders = [Holder(account_address(0), 100)]
-    books = Books(holders, deposited=190, withdrawn=40)
-    world.put_in(100)
-    world.die(world.post(books), books)
-    world.claim_account(books, 0)
-    world.end_window()
-    world.escape_call("collect", 0)
-    assert world.vault_balance() >= 40
-
-
-def attack_by_another_leaf(mutations: Mutations) -> None:
-    """A leaf of another kind of record, or of another place, is not an account's leaf."""
-    world, books = begin(mutations)
-    index, words, count, _, _ = books.claim_arguments(0)
-    with pytest.raises(Reverted):
-        world.escape_call("claim", 1, words, count, flatten(books.accounts.path(1)), False)
-    assert hash_elements(2, books.holders[0].list_elements()) == books.accounts.leaf(index)
-
+from tests.contracts import escape_attacks as attacks
+from tests.contracts.escape_attacks import Attack, Mutations
+from tests.contracts.escape_world import FORCED_DEADLINE_S, STALL_DEADLINE_S, EscapeWorld
+from tests.contracts.harness import DEPOSITOR, OPERATOR, Reverted
 
 TRUE = "assert True"
 BUGS: dict[str, tuple[Mutations, Attack]] = {
     "a claim is not looked up": (
         (("Escape", 'assert self.claims[index] == 0, "already claimed"', TRUE),),
-        attack_by_claiming_twice,
+        attacks.attack_by_claiming_twice,
     ),
     "an index may lie beyond the tree": (
         (("Escape", 'assert place == 0, "index beyond the tree"', TRUE),),
-        attack_by_an_index_beyond_the_tree,
+        attacks.attack_by_an_index_beyond_the_tree,
     ),
     "a paid claim is paid again": (
         (("Escape", 'assert flags & IS_PAID == 0, "already paid"', TRUE),),
-        attack_by_collecting_twice,
+        attacks.attack_by_collecting_twice,
     ),
     "the account's path is not compared": (
         (("Escape", 'ACCOUNTS_DEPTH) == root, "no such account"', "ACCOUNTS_DEPTH) > 0"),),
-        attack_by_claiming_for_another,
+        attacks.attack_by_claiming_for_another,
     ),
     "the place in the tree is not proven": (
         (("Escape", 'ACCOUNTS_DEPTH) == root, "no such account"', "ACCOUNTS_DEPTH) > 0"),),
-        attack_by_another_leaf,
+        attacks.attack_by_another_leaf,
     ),
     "a mark's path is not compared": (
         (("Escape", 'assert root == self.marksRoot, "mark does not match"', TRUE),),
-        attack_by_forged_marks,
+        attacks.attack_by_forged_marks,
     ),
     "any batch is the last word": (
         (("Escape", 'assert header.number == self.lastWord, "not the last word"', TRUE),),
-        attack_by_books_of_another_batch,
+        attacks.attack_by_books_of_another_batch,
     ),
     "the header is believed": (
         (
@@ -357,11 +45,11 @@ BUGS: dict[str, tuple[Mutations, Attack]] = {
                 TRUE,
             ),
         ),
-        attack_by_an_invented_header,
+        attacks.attack_by_an_invented_header,
     ),
     "the house is believed": (
         (("Escape", '== roots[4], "house leaf does not match"', "> 0"),),
-        attack_by_a_forged_house,
+        attacks.attack_by_a_forged_house,
     ),
     "nothing is locked and the mark comes after the payment": (
         (
@@ -376,31 +64,31 @@ BUGS: dict[str, tuple[Mutations, Attack]] = {
             ("Vault", "#pragma nonreentrancy on", ""),
             ("Vault", 'assert balance_before == balance_after + amount, "wrong amount left"', TRUE),
         ),
-        attack_by_entering_again,
+        attacks.attack_by_entering_again,
     ),
     "a served entry freezes": (
         (("Escape", 'assert cursor > final, "the entry was served"', TRUE),),
-        attack_by_a_liars_freeze,
+        attacks.attack_by_a_liars_freeze,
     ),
     "the deadline is not waited for": (
         (("Escape", 'assert age >= forcedDeadline, "the deadline has not passed"', TRUE),),
-        attack_by_an_early_freeze,
+        attacks.attack_by_an_early_freeze,
     ),
     "an entry that is not there is old": (
         (("Escape", 'assert entry_time > 0, "there is no such entry"', TRUE),),
-        attack_by_a_freeze_of_nothing,
+        attacks.attack_by_a_freeze_of_nothing,
     ),
     "a posted batch is enough for ever": (
         (("Escape", 'assert age >= stallDeadline, "its batch', 'assert False, "its batch'),),
-        attack_by_a_late_batch,
+        attacks.attack_by_a_late_batch,
     ),
     "a late claim counts among the others": (
         (("Escape", "is_late: bool = block.timestamp >= self.claimsEnd", "is_late: bool = False"),),
-        attack_by_a_late_claim,
+        attacks.attack_by_a_late_claim,
     ),
     "who comes first is paid in full": (
         (("Escape", "return self._div_floor(amount * self.estate, self.totalClaims)", "return amount"),),
-        attack_by_leaving_first,
+        attacks.attack_by_leaving_first,
     ),
     "claims are paid while they are collected": (
         (
@@ -410,43 +98,43 @@ BUGS: dict[str, tuple[Mutations, Attack]] = {
                 TRUE,
             ),
         ),
-        attack_by_collecting_in_the_window,
+        attacks.attack_by_collecting_in_the_window,
     ),
     "one account may ask without end": (
         (("Escape", 'assert self.requestOf[msg.sender] <= served, "a request is open"', TRUE),),
-        attack_by_spam,
+        attacks.attack_by_spam,
     ),
     "a negative number loses its sign": (
         (("Escape", "return -convert(P - element, int256)", "return convert(P - element, int256)"),),
-        attack_by_a_debt,
+        attacks.attack_by_a_debt,
     ),
     "the cost of a perpetual is forgotten": (
         (("Escape", "if mark & MARK_LINEAR > 0:", "if mark & MARK_LINEAR > 9:"),),
-        attack_by_a_debt,
+        attacks.attack_by_a_debt,
     ),
     "a sub-account is paid to its address": (
         (("Escape", 'assert payee != account, "name the owner first"', TRUE),),
-        attack_by_paying_a_hash,
+        attacks.attack_by_paying_a_hash,
     ),
     "whoever names an owner is the owner": (
         (("Escape", "self.ownerOf[account] = owner", "self.ownerOf[account] = msg.sender"),),
-        attack_by_naming_oneself,
+        attacks.attack_by_naming_oneself,
     ),
     "a credited deposit is given back": (
         (("Escape", 'assert cursor > self.lastCursor, "the deposit was credited"', TRUE),),
-        attack_by_refunding_what_was_credited,
+        attacks.attack_by_refunding_what_was_credited,
     ),
     "a deposit is given back twice": (
         (("Escape", 'assert not self.isRefunded[cursor], "already refunded"', TRUE),),
-        attack_by_refunding_twice,
+        attacks.attack_by_refunding_twice,
     ),
     "a deposit is believed": (
         (("Escape", 'assert entry == stored, "no such deposit"', TRUE),),
-        attack_by_a_forged_refund,
+        attacks.attack_by_a_forged_refund,
     ),
     "what is owed is spent": (
         (("Escape", "min(balance - min(owed, balance),", "min(balance,"),),
-        attack_by_spending_what_is_owed,
+        attacks.attack_by_spending_what_is_owed,
     ),
 }
 
@@ -472,5 +160,5 @@ def test_a_served_request_is_a_served_request() -> None:
         with pytest.raises(Reverted):
             world.escape_call("freeze", cursor)
     assert 0 == world.view(world.settlement, "frozenAt")
-    with pytest.raises(Reverted, match="only escape|only the escape"):
+    with pytest.raises(Reverted, match="only the escape"):
         world.call(OPERATOR, world.settlement, "freeze")

@@ -47,7 +47,7 @@ def expect(books: Books, index: int) -> int:
 
 @pytest.mark.parametrize("level", OPTIMISATION_LEVELS)
 def test_everybody_is_paid_what_the_twin_says(level: str) -> None:
-    """[SETTLE-45] [SETTLE-49]: claims are the twin's to the atom, and with enough in the vault paid in full."""
+    """[SETTLE-45] [SETTLE-49]: claims are the twin's to the atom, and paid in full if they can be."""
     world = EscapeWorld(level)
     holders = draw_holders(random.Random(45), 12)
     marks = {number: read_mark(Books([], MARKS).rows[number]) for number in range(len(MARKS))}
@@ -101,7 +101,7 @@ def test_a_late_claim_is_paid_from_what_is_left() -> None:
 
 
 def test_a_leaf_too_long_for_one_call_is_read_in_parts() -> None:
-    """[SETTLE-46]: parts of any lawful length give the claim of the whole leaf; each caller reads for itself."""
+    """[SETTLE-46]: parts of any length give the claim of the whole leaf; each caller reads for itself."""
     rng = random.Random(46)
     instruments = [(n % 4, 1_000 + n) for n in range(40)]
     rows = tuple((n, rng.randrange(-50, 50) or 1, rng.randrange(10**6)) for n in range(40))
@@ -190,7 +190,7 @@ def test_a_venue_without_any_final_batch_gives_everything_back() -> None:
 
 
 def test_the_order_of_the_steps_is_enforced() -> None:
-    """[SETTLE-41] to [SETTLE-49]: nothing before the freeze, no claim before the books, no pay in the window."""
+    """[SETTLE-41] to [SETTLE-49]: nothing before the freeze, no claim before books, no pay in the window."""
     world = EscapeWorld()
     books = world.begin([100], [(CALL, 5)])
     header = world.post(books)
@@ -256,7 +256,7 @@ def test_one_blocked_account_blocks_no_other() -> None:
 
 
 def test_waits_that_would_trap_somebody_are_refused() -> None:
-    """[SETTLE-40]: the exit cannot be created with another hasher, or with waits that contradict the others."""
+    """[SETTLE-40]: no exit is created with another hasher, or with waits that contradict the others."""
     world = EscapeWorld()
     others = [world.settlement.address, world.vault.address, world.inbox.address]
     good = [FORCED_DEADLINE_S, STALL_DEADLINE_S, CLAIM_WINDOW_S]
@@ -291,5 +291,5 @@ def test_gas_is_below_the_target() -> None:
     for index, bound in enumerate((330_000, 610_000, 1_480_000)):
         world.claim_account(books, index)
         positions = len(holders[index].positions)
-        # revm keeps slots and accounts warm between transactions: 2,000 and 2,500 gas more when they are cold.
+        # revm keeps slots and accounts warm between transactions: 2,000 and 2,500 gas more if cold.
         assert world.gas_used + 2_000 * (positions + 5) + 2_500 < bound + 90_000

@@ -1,7 +1,7 @@
 """The exit's value three times over: the contract's, the twin's from the law, and the engine's equity.
 
-The model's random commands make the accounts: options, perpetuals with funding, futures, combos, sub-accounts,
-liquidations, and series whose expiry has passed and which no TICK has settled.
+The model's random commands make the accounts: options, perpetuals with funding, futures, combos,
+sub-accounts, liquidations, and series whose expiry has passed and which no TICK has settled.
 """
 
 from collections import Counter

@@ -56,7 +56,7 @@ class Files(NamedTuple):
 
 
 def read_published(target: str | Path) -> Files:
-    """Return genesis, commands and batches of a folder or an address; CheckFailed if one is not as written."""
+    """Return genesis, commands and batches of a folder or address; CheckFailed if one is not as written."""
     files = read_files(target)
     genesis = read_genesis(files)
     head = read_head(files[HEAD_FILE], genesis.hash)
@@ -70,7 +70,7 @@ def open_wallet(key_file: Path | None, environment: Mapping[str, str] = os.envir
     if key_file is not None:
         return load_key(key_file)
     secret = environment.get(KEY_VARIABLE)
-    if secret is None:
+    if not secret:
         return None
     try:
         wallet: LocalAccount = Wallets.from_key(secret)
@@ -187,7 +187,8 @@ class Exit:
                 state.claims_end_s - state.now_s
             )
         if state.now_s < state.claims_end_s:
-            return f"all is claimed: `novate exit collect` pays in {format_wait(state.claims_end_s - state.now_s)}"
+            wait = format_wait(state.claims_end_s - state.now_s)
+            return f"all is claimed: `novate exit collect` pays in {wait}"
         if any(claim.amount_atoms and not claim.is_paid for claim in claims):
             return "run `novate exit collect` to be paid"
         return "nothing is left to do"
@@ -198,7 +199,8 @@ class Exit:
         oldest = self.client.entry_time_s(state.served + 1)
         wait = oldest + self.client.forced_deadline_s() - state.now_s
         if wait > 0:
-            return f"entry {state.served + 1} of the inbox waits: if no batch takes it, freeze in {format_wait(wait)}"
+            rest = f"if no batch takes it, freeze in {format_wait(wait)}"
+            return f"entry {state.served + 1} of the inbox waits: {rest}"
         return f"entry {state.served + 1} of the inbox was ignored: run `novate exit freeze`"
 
     def request(self, amount_atoms: int | None) -> int:

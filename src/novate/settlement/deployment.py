@@ -118,7 +118,8 @@ def make_arguments(
 def name_arguments(name: str, level: str, arguments: tuple[Any, ...]) -> dict[str, Any]:
     """Return a constructor's arguments by name, as JSON can hold them."""
     abi = compile_contract(name, level).abi
-    inputs = next((item["inputs"] for item in abi if item["type"] == "constructor"), [])
+    found = [item["inputs"] for item in abi if item["type"] == "constructor"]
+    inputs = found[0] if found else []
     return {item["name"]: to_json(value) for item, value in zip(inputs, arguments, strict=True)}
 
 

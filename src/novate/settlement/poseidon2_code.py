@@ -269,10 +269,10 @@ def assemble_compression(asm: Assembler) -> None:
     for constant in INTERNAL_CONSTANTS[1:]:
         assemble_partial_round(asm, (constant, 0, 0, 0))
     assemble_partial_round(asm, EXTERNAL_CONSTANTS[half])
-    for following in (*EXTERNAL_CONSTANTS[half + 1 :], None):
+    for last in (*EXTERNAL_CONSTANTS[half + 1 :], None):
         for name in LANES:
             assemble_sbox(asm, name)
-        assemble_mix(asm, following)
+        assemble_mix(asm, last)
     # The first row, t3 + t5, and the feed-forward of h are one sum modulo P.
     asm.apply("ADD", 2, "row")
     asm.copy("h")

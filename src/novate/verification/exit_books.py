@@ -37,9 +37,9 @@ class LeafProof(NamedTuple):
     are without that, and the siblings from the leaf up.
     """
 
-    index: int
+    place: int
     words: list[int]
-    count: int
+    element_count: int
     path: list[int]
 
 

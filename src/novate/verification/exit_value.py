@@ -1,14 +1,14 @@
-"""What an account is worth when the venue ends, by the law alone: its leaf, the marks, and what the vault holds.
+"""What an account is worth when the venue ends, by the law alone: its leaf, the marks, the vault's cash.
 
-Written from docs/law and not from the contract, so that each can be held against the other. Integers only; the
-one division is named. Verifies [SETTLE-45] to [SETTLE-51].
+Written from docs/law and not from the contract, so that each can be held against the other. Integers only;
+the one division is named. Verifies [SETTLE-45] to [SETTLE-51].
 """
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from novate.protocol.generated.codes import InstrumentKind
 from novate.protocol.command import NO_ACCOUNT
+from novate.protocol.generated.codes import InstrumentKind
 from novate.protocol.generated.constants import NO_MARK_ATOMS
 
 # Places in the leaves of [STATE-2] and [STATE-4].
@@ -41,10 +41,12 @@ def list_positions(elements: Sequence[int]) -> list[tuple[int, int, int]]:
 
 
 def compute_exit_value(elements: Sequence[int], marks: Mapping[int, Mark]) -> int:
-    """Return what an account may claim, in atoms: its equity at the marks, and nothing if it owes [SETTLE-45].
+    """Return what an account may claim, in atoms: its equity at the marks, or nothing if it owes.
 
-    Cash; plus lots times the mark; less the cost of what is linear, whose entry was never paid for in cash. An
-    instrument without a mark adds nothing. Nothing is divided, so nothing is rounded.
+    Cash; plus lots times the mark; less the cost of what is linear, whose entry was never paid for in cash.
+    An instrument without a mark adds nothing. Nothing is divided, so nothing is rounded.
+
+    Law        [SETTLE-45]
     """
     equity = elements[CASH]
     for instrument, lots, cost_atoms in list_positions(elements):
@@ -73,7 +75,10 @@ def compute_estate(balance_atoms: int, deposited_atoms: int, withdrawn_atoms: in
 
 
 def share_floor(claim_atoms: int, estate_atoms: int, total_atoms: int) -> int:
-    """Return a claim's part of an estate, in full if all claims fit, else pro rata rounded down [SETTLE-50]."""
+    """Return a claim's part of an estate: in full if all claims fit, else pro rata, rounded down.
+
+    Law        [SETTLE-50]
+    """
     if total_atoms <= estate_atoms:
         return claim_atoms
     return claim_atoms * estate_atoms // total_atoms
