@@ -138,7 +138,7 @@ def list_dues(venue: LivingVenue, last_word: int, held_atoms: int) -> tuple[Coun
 def rob(world: BereftWorld) -> None:
     """A fiftieth of the vault is gone: a token that froze it, or a bug that nobody foresaw."""
     loss = world.vault_balance() // 50
-    world.call(world.vault.address, world.token, "transfer", STRANGER, loss)
+    world.call(STRANGER, world.token, "transferFrom", world.vault.address, STRANGER, loss)
 
 
 def kill(venue: LivingVenue, place: str, robbed: bool) -> Report:

@@ -93,7 +93,8 @@ class BereftWorld(EscapeWorld):
     bereft = False
 
     def __init__(self) -> None:
-        super().__init__(verifier=compute_create_address(PROVER, 0))
+        # A token that asks for no allowance, so that a drill can rob the vault.
+        super().__init__(token="HostileToken", verifier=compute_create_address(PROVER, 0))
         code = compile_source("Prover", PROVER_SOURCE).creation_code
         address = self.evm.deploy(PROVER, code, gas=1_000_000, gas_price=0)
         inputs = [{"name": "count", "type": "uint64"}]
