@@ -33,12 +33,13 @@ from tests.contracts.signers import (
 class Quorum:
     """A world with four staked validators of which three must sign, and two posted batches."""
 
-    def __init__(self, mutation: Mutation | None, count: int = 4, quorum: int = 3) -> None:
+    def __init__(
+        self, mutation: Mutation | None, count: int = 4, quorum: int = 3, level: str = "gas"
+    ) -> None:
         self.signers = make_signers(count)
         members = tuple(signer.address for signer in self.signers)
-        self.world = World(
-            mutation=mutation, config=Config(members=members, quorum=quorum, governor=GOVERNOR)
-        )
+        config = Config(members=members, quorum=quorum, governor=GOVERNOR)
+        self.world = World(level, mutation, config=config)
         world = self.world
         for signer in self.signers:
             self.stake(signer, 10 * STAKE_MIN)
@@ -211,10 +212,10 @@ def attack_by_equivocating(mutation: Mutation | None) -> None:
 class Bonded:
     """A world whose operator is a key and has a bond."""
 
-    def __init__(self, mutation: Mutation | None) -> None:
+    def __init__(self, mutation: Mutation | None, level: str = "gas") -> None:
         self.operator = make_signer(99)
         config = Config(bond_min=BOND_MIN, operator=self.operator.address)
-        self.world = World(mutation=mutation, config=config)
+        self.world = World(level, mutation, config=config)
         world, operator = self.world, self.operator.address
         world.call(DEPLOYER, world.token, "mint", operator, 2 * BOND_MIN)
         world.call(operator, world.token, "approve", world.bond.address, 2 * BOND_MIN)

@@ -35,7 +35,7 @@ Key = tuple[int, int]
 
 
 class CustodyMachine(RuleBasedStateMachine):
-    """The model: per asset what was credited, paid and escaped; per withdrawal whether it waits or is paid."""
+    """The model: per asset what was credited, paid and escaped; per withdrawal if it waits or is paid."""
 
     level = "gas"
     calls = 0

@@ -1,4 +1,4 @@
-"""`novate deploy` and `novate contracts check`: what is deployed is what compiles, or the difference is named."""
+"""`novate deploy` and `novate contracts check`: what is deployed compiles, or the difference is named."""
 
 from pathlib import Path
 

@@ -99,9 +99,9 @@ def test_manifest_is_checked(tmp_path: Path) -> None:
     assert outcome.manifest == read_manifest(tmp_path / "manifest.json")
     web3 = Web3(EmbeddedProvider(chain))
     fields = {name: getattr(outcome.manifest, name) for name in Manifest.__struct_fields__}
+    forged = replace(outcome.manifest.contracts["Vault"], code_hash="0x" + "00" * 32)
+    contracts = {**outcome.manifest.contracts, "Vault": forged}
     with pytest.raises(ManifestError, match="the code of Vault"):
-        forged = replace(outcome.manifest.contracts["Vault"], code_hash="0x" + "00" * 32)
-        contracts = {**outcome.manifest.contracts, "Vault": forged}
         SettlementClient(web3, None, Manifest(**{**fields, "contracts": contracts}))
     with pytest.raises(ManifestError, match="serves chain"):
         SettlementClient(web3, None, Manifest(**{**fields, "chain_id": 1}))

@@ -74,7 +74,7 @@ def create_venue_files(
     (target.folder / "published").mkdir()
     operator = create_key(target.folder / "keys" / "operator.key").address
     oracles = [
-        create_key(target.folder / "keys" / f"oracle-{i}.key").address for i in range(setup.oracle_count)
+        str(create_key(target.folder / "keys" / f"oracle-{i}.key").address) for i in range(setup.oracle_count)
     ]
     # A test token comes first where none is named; the settlement contract is next.
     nonce = web3.eth.get_transaction_count(deployer.address, "pending") + (options.token is None)

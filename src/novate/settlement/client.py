@@ -229,6 +229,10 @@ class SettlementClient:
         """Return when a claim that waits can be paid, in seconds UTC; 0 if it does not wait [SETTLE-20]."""
         return int(self._vault.functions.payableAt(hash_withdrawal(withdrawal)).call())
 
+    def time_s(self) -> int:
+        """Return the time of the chain's last block, in seconds UTC."""
+        return int(self.web3.eth.get_block("latest")["timestamp"])
+
     def release(self, withdrawal: Withdrawal) -> TxReceipt:
         """Have a claim paid whose time has come [SETTLE-20]."""
         return self._require_sender().call(

@@ -69,7 +69,9 @@ def find_wrong_neighbour(name: str, manifest: Manifest) -> str:
 def construct_again(web3: Web3, name: str, contract: DeployedContract, level: str) -> bytes:
     """Return the code that the constructor would leave on this chain now."""
     compiled = compile_contract(name, level)
-    inputs = next((item["inputs"] for item in compiled.abi if item["type"] == "constructor"), [])
+    inputs: list[dict[str, Any]] = next(
+        (item["inputs"] for item in compiled.abi if item["type"] == "constructor"), []
+    )
     arguments = [from_json(kind, contract.arguments[kind["name"]]) for kind in inputs]
     factory = web3.eth.contract(abi=compiled.abi, bytecode=compiled.creation_code)
     return bytes(web3.eth.call({"data": factory.constructor(*arguments).data_in_transaction}))

@@ -132,7 +132,7 @@ def check_solvency(
     """Compare what the vault holds with what it owes, and return (held, owed) in atoms.
 
     It owes every account's cash, entry values, fees and insurance, which are deposits less withdrawals
-    [CASH-3], and every withdrawal not yet claimed.
+    [CASH-3], and every withdrawal not yet claimed or not yet paid.
     """
     unclaimed = 0
     for batch in batches:
@@ -141,6 +141,8 @@ def check_solvency(
             if not contracts.ask_vault("isClaimed(uint64,uint64)", number, index):
                 unclaimed += amount
     unclaimed += sum(amount for _, amount in result.state.withdrawals)
+    # A claim that waits for its time is marked as claimed, and its money has not left.
+    unclaimed += contracts.ask_vault("reservedAtoms(uint256)", CASH)
     owed = result.state.deposited_atoms - result.state.withdrawn_atoms + unclaimed
     held = contracts.vault_balance()
     message = "the vault holds less than it owes to accounts and to withdrawals not yet claimed"
