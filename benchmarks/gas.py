@@ -208,8 +208,8 @@ def render(gas: dict[str, int]) -> str:
     return f"""# Gas
 
 What each action costs on a node with Cancun's rules, written by `python -m benchmarks.gas`. The set has a
-bond, {VALIDATORS} validators and a daily limit, so finality asks every rung but a verifier. A claim's proof has ten
-hashes, of a batch with 1,024 withdrawals. Rivals publish no gas per deposit or claim.
+bond, {VALIDATORS} validators and a daily limit, so finality asks every rung but a verifier. A claim's proof
+has ten hashes, of a batch with 1,024 withdrawals. Rivals publish no gas per deposit or claim.
 
 | action | gas | at most | a rival |
 |---|---:|---:|---|

@@ -34,12 +34,17 @@ class Quorum:
     """A world with four staked validators of which three must sign, and two posted batches."""
 
     def __init__(
-        self, mutation: Mutation | None, count: int = 4, quorum: int = 3, level: str = "gas"
+        self,
+        mutation: Mutation | None,
+        count: int = 4,
+        quorum: int = 3,
+        level: str = "gas",
+        config: Config | None = None,
     ) -> None:
         self.signers = make_signers(count)
         members = tuple(signer.address for signer in self.signers)
-        config = Config(members=members, quorum=quorum, governor=GOVERNOR)
-        self.world = World(level, mutation, config=config)
+        base = config or Config(governor=GOVERNOR)
+        self.world = World(level, mutation, config=base._replace(members=members, quorum=quorum))
         world = self.world
         for signer in self.signers:
             self.stake(signer, 10 * STAKE_MIN)

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 from rich.console import Console
+from typer.testing import CliRunner
 from web3 import Web3
 
 from novate.apps import contracts as program
+from novate.apps.cli import app
 from novate.apps.contracts import DeployError, DeployTarget, run_check, run_deploy
 from novate.protocol.genesis import parse_genesis
 from novate.settlement.chain_rpc import EmbeddedProvider
@@ -110,3 +112,20 @@ def test_a_node_that_is_not_there(tmp_path: Path) -> None:
     """Nothing at the address is an error with its name, not a traceback."""
     with pytest.raises(DeployError, match="does not answer"):
         run_check(tmp_path, RPC, Console(quiet=True))
+
+
+def test_the_commands(node: Web3, target: DeployTarget) -> None:
+    """A deployment by options checks by the other command, and a venue that cannot be deployed is refused."""
+    members = [signer.address for signer in make_signers(3)]
+    options = [word for member in members for word in ("--validator", member)]
+    place = ["--rpc", RPC, "--key", str(target.key), "--data", str(target.folder)]
+    deployed = CliRunner().invoke(app, ["deploy", *place, *options, "--bond", "5", "--forced-deadline", "14"])
+    assert 0 == deployed.exit_code, deployed.output
+    manifest = read_manifest(target.folder / "manifest.json")
+    assert "3" == manifest.contracts["Validators"].arguments["quorum_"]
+    checked = CliRunner().invoke(app, ["contracts", "check", str(target.folder), "--rpc", RPC])
+    assert (0, True) == (checked.exit_code, "ok all" in checked.output)
+    again = CliRunner().invoke(app, ["deploy", *place])
+    assert (2, True) == (again.exit_code, "is not empty" in again.output)
+    wrong = CliRunner().invoke(app, ["deploy", *place, "--guardian", "0x12"])
+    assert 2 == wrong.exit_code

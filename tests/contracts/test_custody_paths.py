@@ -237,3 +237,18 @@ def test_each_kind_has_one_writer() -> None:
     with pytest.raises(Reverted, match="account must not be zero"):
         world.call(keys, world.inbox, "append", 3, ZERO, 0, 5, b"")
     assert 3 == world.view(world.inbox, "count")
+
+
+def test_little_gas_does_not_choose_the_last_word() -> None:
+    """Whoever freezes with the least gas gets the same last word: no rung can be starved [SETTLE-22]."""
+    quorum = Quorum(None, config=EXIT)
+    world = quorum.world
+    quorum.attest(1, quorum.sign(1, 3))
+    world.finalise()
+    for gas in range(22_000, 200_000, 250):
+        try:
+            assert 1 == world.call(ESCAPE, world.settlement, "freeze", gas=gas)
+        except Reverted:
+            continue
+        break
+    assert 1 == world.view(world.settlement, "lastFinal")

@@ -8,6 +8,7 @@ from rich.console import Console
 
 contracts_app = typer.Typer(help="The contracts that a venue settles by.", no_args_is_help=True)
 DAY_S = 86_400
+CLAIM_WINDOW_S, UNBONDING_S = 14 * DAY_S, 30 * DAY_S
 REFUSED = 2
 NO_ADDRESS = "0x" + "00" * 20
 
@@ -21,6 +22,28 @@ Rpc = Annotated[
     str, typer.Option(metavar="URL", help="Node of the chain; a running venue serves its own at /chain.")
 ]
 Usdc = Annotated[float, typer.Option(min=0, max=1e12, help="USDC; 0 leaves it out.")]
+NewFolder = Annotated[
+    Path, typer.Option(file_okay=False, help="New directory for keys, genesis and manifest.")
+]
+TokenAddress = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Cash; without it a worthless test token is deployed."),
+]
+FinalityDelay = Annotated[
+    int, typer.Option(min=0, max=30 * DAY_S, help="Seconds from a batch's posting to its finality.")
+]
+Guardian = Annotated[str | None, typer.Option(metavar="ADDRESS", help="May pause claims for 72 hours.")]
+Governor = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="May announce other validators or another verifier.")
+]
+Members = Annotated[
+    list[str] | None, typer.Option(metavar="ADDRESS", help="Member of the first quorum. May be repeated.")
+]
+Quorum = Annotated[int, typer.Option(min=0, max=32, help="How many of them must sign; 0 is the least.")]
+Stake = Annotated[float, typer.Option(min=0.000001, max=1e12, help="Least stake of each, USDC.")]
+ForcedDeadline = Annotated[
+    int, typer.Option(min=0, max=14, help="Days to serve a forced withdrawal; 0 deploys no escape.")
+]
 
 
 def fail(message: object) -> typer.Exit:
@@ -48,34 +71,17 @@ def to_atoms(usdc: float) -> int:
 def deploy(
     rpc: Rpc,
     key: KeyFile,
-    data: Annotated[
-        Path, typer.Option(file_okay=False, help="New directory for keys, genesis and manifest.")
-    ],
-    token: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Cash; without it a worthless test token is deployed."),
-    ] = None,
-    finality_delay: Annotated[
-        int, typer.Option(min=0, max=30 * DAY_S, help="Seconds from a batch's posting to its finality.")
-    ] = 3_600,
+    data: NewFolder,
+    token: TokenAddress = None,
+    finality_delay: FinalityDelay = 3_600,
     day_limit: Usdc = 0,
-    guardian: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="May pause claims for 72 hours.")
-    ] = None,
-    governor: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="May announce other validators or another verifier.")
-    ] = None,
+    guardian: Guardian = None,
+    governor: Governor = None,
     bond: Usdc = 0,
-    validator: Annotated[
-        list[str] | None, typer.Option(metavar="ADDRESS", help="Member of the first quorum. May be repeated.")
-    ] = None,
-    quorum: Annotated[
-        int, typer.Option(min=0, max=32, help="How many of them must sign; 0 is the least.")
-    ] = 0,
-    stake: Annotated[float, typer.Option(min=0.000001, max=1e12, help="Least stake of each, USDC.")] = 1_000,
-    forced_deadline: Annotated[
-        int, typer.Option(min=0, max=30, help="Days to serve a forced withdrawal; 0 deploys no escape.")
-    ] = 7,
+    validator: Members = None,
+    quorum: Quorum = 0,
+    stake: Stake = 1_000,
+    forced_deadline: ForcedDeadline = 7,
 ) -> None:
     """Deploy a venue's contracts to any chain, and write its keys, genesis file and manifest.
 
@@ -105,7 +111,10 @@ def deploy(
         quorum=quorum or (2 * len(members)) // 3 + 1,
         stake_min=to_atoms(stake),
         forced_deadline_s=forced_deadline * DAY_S,
-        unbonding_delay_s=finality_delay + DAY_S,
+        stall_deadline_s=2 * forced_deadline * DAY_S + finality_delay,
+        claim_window_s=CLAIM_WINDOW_S,
+        exit_window_s=forced_deadline * DAY_S + CLAIM_WINDOW_S,
+        unbonding_delay_s=finality_delay + UNBONDING_S,
     )
     target = DeployTarget(rpc, key, data, finality_delay_s=finality_delay)
     try:
