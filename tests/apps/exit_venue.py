@@ -161,7 +161,8 @@ class LivingVenue(small_venue.Script):
         self.credit()
         for person in self.people[::12]:
             assert Code.OK == self.add(CommandKind.CREATE_SUBACCOUNT, person.key, subaccount=2)
-        expiries = [(START_S + seconds) * SECOND for seconds in (1_500, 30 * 86_400)]
+        now_s = self.time_ns // SECOND
+        expiries = [(now_s + seconds) * SECOND for seconds in (1_300, 30 * 86_400)]
         listings = [(u, InstrumentKind.PERPETUAL, 0, 0) for u in (0, 1)]
         listings += [
             (BTC, kind, 82_000 * USDC, expiry)

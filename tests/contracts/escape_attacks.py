@@ -73,6 +73,13 @@ def attack_by_claiming_for_another(mutations: Mutations) -> None:
         world.escape_call("claim", index, [int(STRANGER, 16), *words[1:]], *rest)
 
 
+def attack_by_recording(mutations: Mutations) -> None:
+    """The thief leaves the proof out and tells the exit itself what it is worth."""
+    world, _ = begin(mutations)
+    with pytest.raises(Reverted):
+        world.escape_call("record", 5, STRANGER, False, 100)
+
+
 def attack_by_forged_marks(mutations: Mutations) -> None:
     """A holder of calls posts a mark of its own."""
     world = EscapeWorld(mutations=mutations)

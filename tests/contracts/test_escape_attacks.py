@@ -14,7 +14,7 @@ BUGS: dict[str, tuple[Mutations, Attack]] = {
         attacks.attack_by_claiming_twice,
     ),
     "an index may lie beyond the tree": (
-        (("Escape", 'assert place == 0, "index beyond the tree"', TRUE),),
+        (("Books", 'assert place == 0, "index beyond the tree"', TRUE),),
         attacks.attack_by_an_index_beyond_the_tree,
     ),
     "a paid claim is paid again": (
@@ -22,25 +22,25 @@ BUGS: dict[str, tuple[Mutations, Attack]] = {
         attacks.attack_by_collecting_twice,
     ),
     "the account's path is not compared": (
-        (("Escape", 'ACCOUNTS_DEPTH) == root, "no such account"', "ACCOUNTS_DEPTH) > 0"),),
+        (("Books", 'ACCOUNTS_DEPTH) == root, "no such account"', "ACCOUNTS_DEPTH) > 0"),),
         attacks.attack_by_claiming_for_another,
     ),
     "the place in the tree is not proven": (
-        (("Escape", 'ACCOUNTS_DEPTH) == root, "no such account"', "ACCOUNTS_DEPTH) > 0"),),
+        (("Books", 'ACCOUNTS_DEPTH) == root, "no such account"', "ACCOUNTS_DEPTH) > 0"),),
         attacks.attack_by_another_leaf,
     ),
     "a mark's path is not compared": (
-        (("Escape", 'assert root == self.marksRoot, "mark does not match"', TRUE),),
+        (("Books", 'assert root == self.marksRoot, "mark does not match"', TRUE),),
         attacks.attack_by_forged_marks,
     ),
     "any batch is the last word": (
-        (("Escape", 'assert header.number == self.lastWord, "not the last word"', TRUE),),
+        (("Books", 'assert header.number == last_word, "not the last word"', TRUE),),
         attacks.attack_by_books_of_another_batch,
     ),
     "the header is believed": (
         (
             (
-                "Escape",
+                "Books",
                 'assert keccak256(abi_encode(header)) == header_hash, "header was not posted"',
                 TRUE,
             ),
@@ -48,7 +48,7 @@ BUGS: dict[str, tuple[Mutations, Attack]] = {
         attacks.attack_by_an_invented_header,
     ),
     "the house is believed": (
-        (("Escape", '== roots[4], "house leaf does not match"', "> 0"),),
+        (("Books", '== roots[4], "house leaf does not match"', "> 0"),),
         attacks.attack_by_a_forged_house,
     ),
     "nothing is locked and the mark comes after the payment": (
@@ -69,6 +69,10 @@ BUGS: dict[str, tuple[Mutations, Attack]] = {
     "a served entry freezes": (
         (("Escape", 'assert cursor > final, "the entry was served"', TRUE),),
         attacks.attack_by_a_liars_freeze,
+    ),
+    "anybody records a claim": (
+        (("Escape", 'assert msg.sender == books, "only the books"', TRUE),),
+        attacks.attack_by_recording,
     ),
     "the deadline is not waited for": (
         (("Escape", 'assert age >= forcedDeadline, "the deadline has not passed"', TRUE),),
@@ -105,11 +109,11 @@ BUGS: dict[str, tuple[Mutations, Attack]] = {
         attacks.attack_by_spam,
     ),
     "a negative number loses its sign": (
-        (("Escape", "return -convert(P - element, int256)", "return convert(P - element, int256)"),),
+        (("Books", "return -convert(P - element, int256)", "return convert(P - element, int256)"),),
         attacks.attack_by_a_debt,
     ),
     "the cost of a perpetual is forgotten": (
-        (("Escape", "if mark & MARK_LINEAR > 0:", "if mark & MARK_LINEAR > 9:"),),
+        (("Books", "if mark & MARK_LINEAR > 0:", "if mark & MARK_LINEAR > 9:"),),
         attacks.attack_by_a_debt,
     ),
     "a sub-account is paid to its address": (

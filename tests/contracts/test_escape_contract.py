@@ -260,9 +260,11 @@ def test_waits_that_would_trap_somebody_are_refused() -> None:
     world = EscapeWorld()
     others = [world.settlement.address, world.vault.address, world.inbox.address]
     good = [FORCED_DEADLINE_S, STALL_DEADLINE_S, CLAIM_WINDOW_S]
-    world.deploy_own("Escape", *others, world.hasher.address, *good)
+    world.deploy_own("Escape", *others, world.books.address, *good)
     with pytest.raises(Reverted, match="another program"):
-        world.deploy_own("Escape", *others, world.vault.address, *good)
+        world.deploy_own("Books", world.escape.address, world.settlement.address, world.vault.address)
+    with pytest.raises(Reverted, match="must be a contract"):
+        world.deploy_own("Escape", *others, STRANGER, *good)
     day = 86_400
     for waits, reason in (
         ((60, STALL_DEADLINE_S, CLAIM_WINDOW_S), "forced deadline too short"),
@@ -274,7 +276,7 @@ def test_waits_that_would_trap_somebody_are_refused() -> None:
         ((8 * day, 20 * day, 14 * day), "exit window too short"),
     ):
         with pytest.raises(Reverted, match=reason):
-            world.deploy_own("Escape", *others, world.hasher.address, *waits)
+            world.deploy_own("Escape", *others, world.books.address, *waits)
 
 
 def test_gas_is_below_the_target() -> None:

@@ -362,7 +362,7 @@ def run_exit(
         steps = {
             "show": session.show,
             "freeze": session.freeze,
-            "post-marks": session.post_marks,
+            "marks": session.post_marks,
             "claim": session.claim,
             "collect": session.collect,
             "run": session.run,

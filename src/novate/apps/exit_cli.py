@@ -84,10 +84,10 @@ def freeze(target: Target, key: Key = None, rpc: Rpc = None) -> None:
     do("freeze", target, rpc, key)
 
 
-@exit_app.command("post-marks")
-def post_marks(target: Target, key: Key = None, rpc: Rpc = None) -> None:
+@exit_app.command()
+def marks(target: Target, key: Key = None, rpc: Rpc = None) -> None:
     """Open the books of the last word and post the marks that your claims need; `claim` does it by itself."""
-    do("post-marks", target, rpc, key)
+    do("marks", target, rpc, key)
 
 
 @exit_app.command()

@@ -66,7 +66,7 @@ def list_contracts(options: DeploymentOptions) -> list[str]:
     if options.validators:
         names.append("Validators")
     if options.forced_deadline_s:
-        names += ["Poseidon2", "Escape"]
+        names += ["Poseidon2", "Books", "Escape"]
     return names
 
 
@@ -101,9 +101,10 @@ def make_arguments(
     )
     writers = (places["Settlement"], places["Inbox"], find("Escape"), options.guardian)
     waits = (options.forced_deadline_s, options.stall_deadline_s, options.claim_window_s)
-    served = (places["Settlement"], places["Vault"], places["Inbox"], find("Poseidon2"))
+    served = (places["Settlement"], places["Vault"], places["Inbox"], find("Books"))
     return {
         "Poseidon2": (),
+        "Books": (find("Escape"), places["Settlement"], find("Poseidon2")),
         "Escape": (*served, *waits),
         "Settlement": (parties, venue.genesis_hash, venue.genesis_state_root, *delays),
         "Inbox": (places["Vault"], find("Escape"), find("Keys")),

@@ -1,4 +1,4 @@
-"""A user's hand on the contract Escape: where the exit stands, and each of its steps as a transaction.
+"""A user's hand on Escape and Books: where the exit stands, and each of its steps as a transaction.
 
 It reads everything from the chain, so every step may be repeated after a crash. Implements the user's side of
 [SETTLE-41] to [SETTLE-52].
@@ -18,6 +18,7 @@ from novate.settlement.compiler import compile_contract
 
 ZERO_ADDRESS = "0x" + "00" * 20
 PART_WORDS_MAX = 384
+BOOKS_FUNCTIONS = {"accountsRoot", "openBooks", "postMark", "markOf", "readPart", "dropParts", "claim"}
 DEPOSIT, CASH = 1, 0
 
 
@@ -65,6 +66,7 @@ class ExitClient:
         if self.address == ZERO_ADDRESS:
             raise SettlementError("this venue was deployed without an exit")
         self._escape = self._open("Escape", self.address)
+        self._books = self._open("Books", str(self._escape.functions.books().call()))
         self._inbox = self._open("Inbox", str(self._settlement.functions.inbox().call()))
 
     def _open(self, name: str, address: str) -> Any:
@@ -74,11 +76,14 @@ class ExitClient:
         return self.web3.eth.contract(address=place, abi=compile_contract(name).abi)
 
     def _ask(self, name: str, *arguments: object) -> Any:
-        return self._escape.functions[name](*arguments).call()
+        contract = self._books if name in BOOKS_FUNCTIONS else self._escape
+        return contract.functions[name](*arguments).call()
 
     def _send(self, name: str, *arguments: object) -> TxReceipt:
         if self._sender is None:
             raise SettlementError("this step needs a wallet: name its key file")
+        if name in BOOKS_FUNCTIONS:
+            return self._sender.call(str(self._books.address), "Books", name, *arguments)
         return self._sender.call(self.address, "Escape", name, *arguments)
 
     def read_state(self) -> ExitState:
