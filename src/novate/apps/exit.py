@@ -74,8 +74,8 @@ def open_wallet(key_file: Path | None, environment: Mapping[str, str] = os.envir
         return None
     try:
         wallet: LocalAccount = Wallets.from_key(secret)
-    except Exception as error:  # Whatever the library says of a wrong key may hold the key.
-        raise ExitError(f"{KEY_VARIABLE} should hold the 64 hexadecimal digits of a key") from error.__cause__
+    except Exception:  # Whatever the library says of a wrong key may hold the key.
+        raise ExitError(f"{KEY_VARIABLE} should hold the 64 hexadecimal digits of a key") from None
     return wallet
 
 
@@ -194,14 +194,14 @@ class Exit:
         return "nothing is left to do"
 
     def _explain_living(self, state: ExitState) -> str:
-        if state.entry_count <= state.served:
+        oldest = self.client.find_oldest(state)
+        if oldest is None:
             return "the venue lives: if it stops serving you, run `novate exit request`"
-        oldest = self.client.entry_time_s(state.served + 1)
-        wait = oldest + self.client.forced_deadline_s() - state.now_s
-        if wait > 0:
-            rest = f"if no batch takes it, freeze in {format_wait(wait)}"
-            return f"entry {state.served + 1} of the inbox waits: {rest}"
-        return f"entry {state.served + 1} of the inbox was ignored: run `novate exit freeze`"
+        cursor, due_s = oldest
+        if due_s > state.now_s:
+            rest = f"if no batch takes it, freeze in {format_wait(due_s - state.now_s)}"
+            return f"entry {cursor} of the inbox waits: {rest}"
+        return f"entry {cursor} of the inbox was ignored: run `novate exit freeze`"
 
     def request(self, amount_atoms: int | None) -> int:
         """Demand a withdrawal, of all cash by the books if no amount is named."""
@@ -224,14 +224,14 @@ class Exit:
         if state.frozen:
             self.console.print("the venue is frozen already")
             return 0
-        if state.entry_count <= state.served:
+        oldest = self.client.find_oldest(state)
+        if oldest is None:
             raise ExitError("nothing waits in the inbox: `novate exit request` puts something there")
-        wait = self.client.entry_time_s(state.served + 1) + self.client.forced_deadline_s() - state.now_s
-        if wait > 0:
-            raise ExitError(
-                f"too early: the venue may still serve entry {state.served + 1} for {format_wait(wait)}"
-            )
-        self.client.freeze(state.served + 1)
+        cursor, due_s = oldest
+        if due_s > state.now_s:
+            wait = format_wait(due_s - state.now_s)
+            raise ExitError(f"too early: the venue may still serve entry {cursor} for {wait}")
+        self.client.freeze(cursor)
         state = self.read_state()
         self.console.print(f"frozen: the last word is batch {state.last_word}; claim within the window")
         return 0
@@ -309,10 +309,10 @@ class Exit:
         """Do whatever can be done now, and say what to wait for; return 1 if something is left."""
         state = self.read_state()
         if not state.frozen:
-            if state.entry_count <= state.served:
+            oldest = self.client.find_oldest(state)
+            if oldest is None:
                 return self.request(None) or 1
-            wait = self.client.entry_time_s(state.served + 1) + self.client.forced_deadline_s() - state.now_s
-            if wait > 0:
+            if oldest[1] > state.now_s:
                 self.console.print(self._explain_living(state), soft_wrap=True)
                 return 1
             self.freeze()

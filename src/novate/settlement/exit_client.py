@@ -23,11 +23,15 @@ DEPOSIT, CASH = 1, 0
 
 
 class ExitState(NamedTuple):
-    """Where the exit of a venue stands; times in seconds, `claims_end_s` is 0 before the freeze."""
+    """Where the exit of a venue stands; times in seconds, `claims_end_s` is 0 before the freeze.
+
+    `served` and `final_cursor` are the last entries in a posted and in a final batch.
+    """
 
     now_s: int
     last_final: int
     served: int
+    final_cursor: int
     entry_count: int
     frozen: bool
     last_word: int
@@ -89,10 +93,12 @@ class ExitClient:
     def read_state(self) -> ExitState:
         """Return where the exit stands at the chain's latest block."""
         settlement = self._settlement.functions
+        last_final = int(settlement.lastFinal().call())
         return ExitState(
             now_s=int(self.web3.eth.get_block("latest")["timestamp"]),
-            last_final=int(settlement.lastFinal().call()),
+            last_final=last_final,
             served=int(settlement.inboxCursor().call()),
+            final_cursor=int(settlement.inboxCursorOf(last_final).call()),
             entry_count=int(self._inbox.functions.count().call()),
             frozen=int(settlement.frozenAt().call()) > 0,
             last_word=int(self._ask("lastWord")),
@@ -102,12 +108,24 @@ class ExitClient:
         )
 
     def forced_deadline_s(self) -> int:
-        """Return how long an entry may be ignored, in seconds."""
+        """Return how long an entry may be in no posted batch, in seconds."""
         return int(self._ask("forcedDeadline"))
 
-    def entry_time_s(self, cursor: int) -> int:
-        """Return when an entry came into the inbox; 0 if it is not there."""
-        return int(self._inbox.functions.entryTime(cursor).call())
+    def find_oldest(self, state: ExitState) -> tuple[int, int] | None:
+        """Return the entry that allows a freeze first, and from when on in seconds; None if none waits.
+
+        An entry in no posted batch has the forced deadline, one in no final batch the stall deadline.
+
+        Law        [SETTLE-42]
+        """
+        waiting = []
+        if state.entry_count > state.served:
+            waiting.append((state.served + 1, self.forced_deadline_s()))
+        if state.entry_count > state.final_cursor:
+            waiting.append((state.final_cursor + 1, int(self._ask("stallDeadline"))))
+        entries = self._inbox.functions
+        dues = [(cursor, int(entries.entryTime(cursor).call()) + wait) for cursor, wait in waiting]
+        return min(dues, key=lambda due: due[1], default=None)
 
     def find_request(self, account: str) -> int:
         """Return the entry of an account's last request; 0 if it never asked."""
