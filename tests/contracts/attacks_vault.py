@@ -66,7 +66,7 @@ def attack_by_claiming_early(mutation: Mutation | None) -> None:
 def attack_by_forged_proof(mutation: Mutation | None) -> None:
     world = open_owing(mutation, 100)
     with pytest.raises(Reverted):
-        world.call(STRANGER, world.vault, "claim", 1, 1, 0, STRANGER, 1000, [])
+        world.call(STRANGER, world.vault, "claim", 1, 1, 0, STRANGER, 150, [])
 
 
 def attack_by_another_asset(mutation: Mutation | None) -> None:

@@ -24,6 +24,8 @@ NEIGHBOURS = {
     "keys_": "Keys",
     "box_": "DepositBox",
     "boxes_": "DepositBoxes",
+    "books_": "Books",
+    "hasher_": "Poseidon2",
 }
 PARTIES = ("operator", "Vault", "Inbox", "Escape", "Bond", "governor", "Validators", "verifier")
 
