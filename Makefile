@@ -13,10 +13,13 @@ ARGS ?=
 COMMANDS ?= 10000000
 SEED ?= 1000000
 SEEDS ?= 2000
+KILLS ?= 1000
+ACCOUNTS ?= 10000
+DRILL_SEED ?= 1
 SOURCES := src tests simulation $(wildcard scripts benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help install clients demo test check soak format bench lock clean anvil
+.PHONY: help install clients demo test check soak drill format bench lock clean anvil
 
 help: ## List the targets.
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /\1|/' | awk -F'|' '{ printf "  make %-8s %s\n", $$1, $$2 }'
@@ -67,6 +70,10 @@ soak: install ## Compare engine and model on COMMANDS=10000000 from SEED=1000000
 	NOVATE_MODEL_COMMANDS=$(COMMANDS) NOVATE_MODEL_SEED=$(SEED) \
 	  $(BIN)/python -m pytest -n $(WORKERS) tests/model/test_engine_agrees.py $(ARGS)
 	$(BIN)/python -m simulation --seed $(SEED) --count $(SEEDS) --workers $(WORKERS) --ledger
+
+drill: install ## Let a venue of ACCOUNTS=10000 die KILLS=1000 times from DRILL_SEED=1 on; everybody must be paid.
+	NOVATE_DRILL_KILLS=$(KILLS) NOVATE_DRILL_ACCOUNTS=$(ACCOUNTS) NOVATE_DRILL_SEED=$(DRILL_SEED) \
+	  $(BIN)/python -m pytest -n0 tests/apps/test_exit_drill.py $(ARGS)
 
 format: install ## Format the code and mend what the linter can mend by itself.
 	$(BIN)/ruff check --fix-only --quiet $(SOURCES)

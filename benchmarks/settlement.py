@@ -13,7 +13,8 @@ from novate.protocol.merkle import SparseTree
 from novate.protocol.poseidon2 import compress4
 from novate.protocol.poseidon2_kernel import compress_batch, join_limbs, split_limbs
 from novate.settlement.chain_rpc import EmbeddedProvider
-from novate.settlement.client import SettlementClient, deploy_contracts
+from novate.settlement.client import SettlementClient
+from novate.settlement.deployment import deploy_contracts
 from novate.settlement.embedded_chain import EmbeddedChain
 from novate.verification.chain_record import replay_chain
 
@@ -92,10 +93,11 @@ def measure_chain(folder: Path) -> None:
     report("block executed again at a restart", time.perf_counter() - start, count)
     assert (count, 100) == (len(again.blocks), balance)
     again.close()
-    settlement, vault = (bytes.fromhex(address[2:]) for address in (manifest.settlement, manifest.vault))
+    places = (manifest.settlement, manifest.inbox, manifest.vault)
+    settlement, inbox, vault = (bytes.fromhex(address[2:]) for address in places)
     data = (folder / "chain.log").read_bytes()
     start = time.perf_counter()
-    record = replay_chain(data, chain_id=CHAIN_ID, settlement=settlement, vault=vault)
+    record = replay_chain(data, chain_id=CHAIN_ID, settlement=settlement, inbox=inbox, vault=vault)
     report("block verified from the log", time.perf_counter() - start, count)
     assert count - 1 == record.block_number
 

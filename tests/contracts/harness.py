@@ -8,6 +8,7 @@ from eth_abi.abi import decode, encode
 from eth_utils.abi import abi_to_signature, function_signature_to_4byte_selector
 from pyrevm import EVM, BlockEnv, CfgEnv, Env
 
+from novate.protocol.frame import keccak256
 from novate.protocol.header import BatchHeader
 from novate.protocol.withdrawals import (
     Withdrawal,
@@ -30,8 +31,34 @@ FINALITY_DELAY_S = 600
 START_S = 1_750_000_000
 GAS = 5_000_000
 
+EXIT_WINDOW_S, UPGRADE_DELAY_S = 21 * 86_400, 30 * 86_400
+RETURN_DELAY_S, EPOCH_S, UNBONDING_S = 14 * 86_400, 86_400, 31 * 86_400
+BOND_MIN, STAKE_MIN = 50_000, 1_000
+ZERO = "0x" + "00" * 20
+INSURANCE, GUARDIAN, GOVERNOR, ESCAPE = (
+    f"0x{byte:02x}" + "00" * 18 + "77" for byte in (0x50, 0x60, 0x70, 0x80)
+)
+
+ENTERED_TOPIC = keccak256(b"Entered(uint64,uint8,address,uint8,uint256,bytes)")
+
 # A change of one contract's source: the text to find and what takes its place.
 Mutation = tuple[str, str, str]
+
+
+class Config(NamedTuple):
+    """Which parts beyond the core a world has. The parties are plain addresses, so tests can act for them."""
+
+    operator: str = OPERATOR
+    escape: str = ZERO
+    keys: str = ZERO
+    guardian: str = ZERO
+    governor: str = ZERO
+    verifier: str = ZERO
+    members: tuple[str, ...] = ()
+    quorum: int = 0
+    bond_min: int = 0
+    day_limit: int = 0
+    other_tokens: tuple[str, ...] = ()
 
 
 class Reverted(Exception):
@@ -55,23 +82,66 @@ def describe_types(items: list[dict[str, Any]]) -> list[str]:
 
 
 class World:
-    """Token, Settlement and Vault, freshly deployed; one block per call, the clock moved by hand."""
+    """Token, Settlement, Inbox and Vault, freshly deployed; one block per call, the clock moved by hand."""
 
-    def __init__(self, level: str = "gas", mutation: Mutation | None = None, token: str = "TestUSD") -> None:
+    def __init__(
+        self,
+        level: str = "gas",
+        mutation: Mutation | None = None,
+        token: str = "TestUSD",
+        config: Config | None = None,
+    ) -> None:
+        self._create(level, mutation, token)
+        self._deploy_core(config or Config())
+
+    def _create(self, level: str, mutation: Mutation | None, token: str) -> None:
+        """Begin a chain with one token on it."""
         self.evm: Any = EVM(spec_id="CANCUN", gas_limit=30_000_000, env=Env(cfg=CfgEnv(chain_id=31337)))
         self.now_s = START_S
         self.gas_used = 0
+        self.calls = 0
+        self._entered_s = 0
+        self._codecs: dict[tuple[str, str], tuple[bytes, list[str], list[str]]] = {}
         self.logs: list[Any] = []
+        self.entered: list[int] = []
+        self.last_owed: list[Withdrawal] = []
         self._level, self._mutation = level, mutation
-        own = token == "TestUSD"
-        source = read_source(token) if own else (TOKENS / f"{token}.vy").read_text()
-        self.token = self.deploy(token, source)
+        self.token = self.deploy_token(token)
+
+    def deploy_token(self, name: str) -> Contract:
+        """Deploy one of the tokens."""
+        own = name == "TestUSD"
+        return self.deploy(name, read_source(name) if own else (TOKENS / f"{name}.vy").read_text())
+
+    def _deploy_core(self, config: "Config") -> None:
+        others = [self.deploy_token(name) for name in config.other_tokens]
+        self.tokens = [self.token, *others]
         nonce = self.evm.basic(DEPLOYER).nonce
-        vault = compute_create_address(DEPLOYER, nonce + 1)
-        self.settlement = self.deploy_own(
-            "Settlement", OPERATOR, vault, GENESIS_HASH, GENESIS_ROOT, FINALITY_DELAY_S
+        settlement, inbox, vault, box, boxes, bond, validators = (
+            compute_create_address(DEPLOYER, nonce + place) for place in range(7)
         )
-        self.vault = self.deploy_own("Vault", self.token.address, self.settlement.address)
+        if not config.bond_min:
+            bond, validators = ZERO, bond
+        validators = validators if config.members else ZERO
+        escape = config.escape
+        parties = (config.operator, vault, inbox, escape, bond, config.governor, validators, config.verifier)
+        delays = (FINALITY_DELAY_S, UPGRADE_DELAY_S, EXIT_WINDOW_S)
+        self.settlement = self.deploy_own("Settlement", parties, GENESIS_HASH, GENESIS_ROOT, *delays)
+        self.inbox = self.deploy_own("Inbox", vault, escape, config.keys)
+        tokens = [token.address for token in self.tokens]
+        limits = [config.day_limit] * len(tokens)
+        self.vault = self.deploy_own("Vault", tokens, limits, settlement, inbox, escape, config.guardian)
+        self.box = self.deploy_own("DepositBox", boxes)
+        self.boxes = self.deploy_own("DepositBoxes", vault, box)
+        cash = self.token.address
+        if config.bond_min:
+            arguments = (cash, settlement, INSURANCE, config.bond_min, RETURN_DELAY_S)
+            self.bond = self.deploy_own("Bond", *arguments)
+        if config.members:
+            staking = (config.quorum, STAKE_MIN, EPOCH_S, UNBONDING_S, 0)
+            self.validators = self.deploy_own(
+                "Validators", cash, settlement, INSURANCE, list(config.members), *staking
+            )
         assert vault.lower() == self.vault.address.lower()
 
     def deploy_own(self, name: str, *arguments: object) -> Contract:
@@ -93,9 +163,14 @@ class World:
         return Contract(address, abi)
 
     def _transact(self, run: Any) -> Any:
-        self.evm.set_block_env(
-            BlockEnv(number=1, timestamp=self.now_s, basefee=0, gas_limit=30_000_000, prevrandao=bytes(32))
-        )
+        self.calls += 1
+        if self._entered_s != self.now_s:
+            self._entered_s = self.now_s
+            self.evm.set_block_env(
+                BlockEnv(
+                    number=1, timestamp=self.now_s, basefee=0, gas_limit=30_000_000, prevrandao=bytes(32)
+                )
+            )
         self.evm.snapshot()
         try:
             return run()
@@ -106,14 +181,32 @@ class World:
         finally:
             self.gas_used = self.evm.result.gas_used if self.evm.result else 0
             self.logs = self.evm.result.logs if self.evm.result else []
+            self._note_entries()
             self.evm.commit()
             self.evm.reset_transient_storage()
 
+    def _note_entries(self) -> None:
+        """Keep the amounts that the inbox logs, in their order."""
+        if self.evm.result and self.evm.result.is_success:
+            for log in self.logs:
+                topics, data = log.data
+                if bytes(topics[0]) == ENTERED_TOPIC:
+                    self.entered.append(int.from_bytes(data[64:96], "big"))
+
+    def _find_codec(self, contract: Contract, name: str) -> tuple[bytes, list[str], list[str]]:
+        """Return a function's selector and the types of what goes in and comes out."""
+        codec = self._codecs.get((contract.address, name))
+        if codec is None:
+            item: Mapping[str, Any] = contract.abi[name]
+            selector = function_signature_to_4byte_selector(abi_to_signature(item))
+            codec = (selector, describe_types(item["inputs"]), describe_types(item["outputs"]))
+            self._codecs[contract.address, name] = codec
+        return codec
+
     def encode_call(self, contract: Contract, name: str, *arguments: object) -> bytes:
         """Return calldata."""
-        item: Mapping[str, Any] = contract.abi[name]
-        selector = function_signature_to_4byte_selector(abi_to_signature(item))
-        return selector + encode(describe_types(item["inputs"]), arguments)
+        selector, inputs, _ = self._find_codec(contract, name)
+        return selector + encode(inputs, arguments)
 
     def call(self, sender: str, contract: Contract, name: str, *arguments: object, gas: int = GAS) -> Any:
         """Send a transaction to a function and return its value; raise Reverted with the reason."""
@@ -121,7 +214,7 @@ class World:
         output = self._transact(
             lambda: self.evm.message_call(sender, contract.address, calldata=data, gas=gas, gas_price=0)
         )
-        values = decode(describe_types(contract.abi[name]["outputs"]), bytes(output))
+        values = decode(self._find_codec(contract, name)[2], bytes(output))
         return values[0] if len(values) == 1 else None
 
     def view(self, contract: Contract, name: str, *arguments: object) -> Any:
@@ -136,7 +229,7 @@ class World:
     def deposit(self, amount: int, account: str = DEPOSITOR) -> None:
         """Mint and deposit."""
         self.fund(account, amount)
-        self.call(account, self.vault, "deposit", amount)
+        self.call(account, self.vault, "deposit", 0, amount)
 
     def next_header(self, withdrawals: list[Withdrawal] | None = None) -> BatchHeader:
         """Return a lawful next header that owes these withdrawals."""
@@ -150,7 +243,7 @@ class World:
             first_sequence=last + 1,
             last_sequence=last + 7,
             journal_head=b"\x33" * 32,
-            deposit_cursor=self.view(self.vault, "depositCursor"),
+            inbox_cursor=self.view(self.inbox, "count"),
             withdrawals_root=compute_withdrawals_root(leaves),
             marks_root=b"\x44" * 32,
             data_hash=b"\x55" * 32,
@@ -161,14 +254,15 @@ class World:
         """Submit a header."""
         self.call(sender, self.settlement, "submit", tuple(header))
 
-    def owe(self, *amounts: int, account: str = DEPOSITOR) -> list[Withdrawal]:
+    def owe(self, *amounts: int, account: str = DEPOSITOR, asset: int = 0) -> list[Withdrawal]:
         """Post a batch that owes these amounts to an account and return the withdrawals."""
         number = self.view(self.settlement, "batchCount") + 1
         withdrawals = [
-            Withdrawal(number, index, bytes.fromhex(account[2:]), amount)
+            Withdrawal(number, index, bytes.fromhex(account[2:]), amount, asset)
             for index, amount in enumerate(amounts)
         ]
         self.submit(self.next_header(withdrawals))
+        self.last_owed = withdrawals
         return withdrawals
 
     def finalise(self) -> None:
@@ -182,8 +276,8 @@ class World:
     def claim_arguments(self, withdrawals: list[Withdrawal], index: int) -> tuple[object, ...]:
         """Return the arguments of a lawful claim."""
         proof = prove_withdrawal([hash_withdrawal(withdrawal) for withdrawal in withdrawals], index)
-        number, leaf_index, account, amount = withdrawals[index]
-        return number, leaf_index, "0x" + account.hex(), amount, proof
+        number, leaf_index, account, amount, asset = withdrawals[index]
+        return number, leaf_index, asset, "0x" + account.hex(), amount, proof
 
     def vault_balance(self) -> int:
         """Return the vault's tokens."""

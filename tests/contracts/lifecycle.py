@@ -13,7 +13,8 @@ from novate.protocol.withdrawals import (
     hash_withdrawal,
     prove_withdrawal,
 )
-from novate.settlement.client import SettlementClient, deploy_contracts
+from novate.settlement.client import SettlementClient
+from novate.settlement.deployment import deploy_contracts
 from novate.settlement.deposits import DepositWatcher, read_deposits
 from novate.settlement.manifest import Manifest
 
@@ -40,7 +41,7 @@ def make_header(number: int, time_ns: int, cursor: int, withdrawals_root: bytes 
         first_sequence=10 * number - 9,
         last_sequence=10 * number,
         journal_head=b"\x33" * 32,
-        deposit_cursor=cursor,
+        inbox_cursor=cursor,
         withdrawals_root=withdrawals_root,
         marks_root=bytes(32),
         data_hash=b"\x55" * 32,

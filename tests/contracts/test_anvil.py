@@ -22,11 +22,11 @@ START_TIMEOUT_S = 30.0
 FUNDED_WEI = 10**20
 # What each step may cost on a node: a regression here is a cost for every user.
 GAS_BOUNDS = {
-    "deposit": 126_000,
-    "deposit again": 92_000,
-    "submit": 196_000,
-    "submit again": 104_000,
-    "claim": 76_000,
+    "deposit": 136_500,
+    "deposit again": 102_000,
+    "submit": 134_000,
+    "submit again": 96_000,
+    "claim": 112_500,
 }
 
 

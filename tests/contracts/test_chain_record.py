@@ -20,7 +20,7 @@ from novate.protocol.chain_blocks import (
 )
 from novate.protocol.frame import encode_frame, iterate_frames
 from novate.settlement.client import compute_create_address
-from novate.verification.chain_record import DEPOSITED_TOPIC, ChainRecord, RecordError, replay_chain
+from novate.verification.chain_record import ENTERED_TOPIC, ChainRecord, RecordError, replay_chain
 from tests.contracts.test_embedded_chain import CHAIN_ID, OPERATOR, Clock, live, sign
 
 START = Genesis(CHAIN_ID, 100, ())
@@ -37,7 +37,7 @@ def write(*payloads: bytes, kind: int = CHAIN_KIND) -> bytes:
 
 
 def replay(data: bytes) -> ChainRecord:
-    return replay_chain(data, chain_id=CHAIN_ID, settlement=ADDRESS, vault=ADDRESS)
+    return replay_chain(data, chain_id=CHAIN_ID, settlement=ADDRESS, inbox=ADDRESS, vault=ADDRESS)
 
 
 def block(number: int, *raws: bytes, timestamp_s: int = 100) -> bytes:
@@ -85,15 +85,15 @@ def test_a_lawful_log_without_contracts() -> None:
 
 def test_impostor_events_are_refused() -> None:
     """A contract at the watched address that logs malformed events is found out."""
-    topic = "7f" + DEPOSITED_TOPIC.hex()
+    topic = "7f" + ENTERED_TOPIC.hex()
     # Creation code that logs the topic alone and returns no code.
     raw = sign(0, to="", data=bytes.fromhex(topic + "5f5fa1" + "5f5ff3"), gas=200_000)
     data = write(GENESIS, block(1, raw))
     lawful = replay(data)
-    assert [] == lawful.deposits
+    assert [] == lawful.entries
     created = bytes.fromhex(compute_create_address(OPERATOR.address, 0)[2:])
     with pytest.raises(RecordError, match="wrong shape"):
-        replay_chain(data, chain_id=CHAIN_ID, settlement=ADDRESS, vault=created)
+        replay_chain(data, chain_id=CHAIN_ID, settlement=ADDRESS, inbox=created, vault=ADDRESS)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ from eth_account.signers.local import LocalAccount
 from web3 import Web3
 
 from novate.settlement.chain_rpc import EmbeddedProvider
-from novate.settlement.client import SettlementClient, SettlementError, deploy_contracts
+from novate.settlement.client import SettlementClient, SettlementError
+from novate.settlement.deployment import deploy_contracts
 from novate.settlement.deposits import DepositWatcher, read_deposits
 from tests.contracts.lifecycle import FINALITY_DELAY_S, GENESIS_HASH, GENESIS_ROOT, MINTED_ATOMS
 from tests.contracts.test_embedded_chain import OPERATOR, TRADER, Clock, open_chain

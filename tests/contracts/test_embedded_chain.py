@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from msgspec.structs import replace
 from web3 import Web3
 from web3.exceptions import ContractLogicError, Web3RPCError
 
@@ -72,18 +73,21 @@ def test_life_cycle_and_restart(tmp_path: Path) -> None:
     with pytest.raises(SettlementError, match="cannot follow"):
         client.post_header(make_header(4, 0, 2))
     manifest = outcome.manifest
-    settlement, vault = bytes.fromhex(manifest.settlement[2:]), bytes.fromhex(manifest.vault[2:])
-    record = replay_chain(path.read_bytes(), chain_id=CHAIN_ID, settlement=settlement, vault=vault)
+    names = ("Settlement", "Inbox", "Vault")
+    settlement, inbox, vault = (bytes.fromhex(manifest.contracts[name].address[2:]) for name in names)
+    watched = {"settlement": settlement, "inbox": inbox, "vault": vault}
+    record = replay_chain(path.read_bytes(), chain_id=CHAIN_ID, **watched)
     assert outcome.headers == [batch.header for batch in record.batches]
     assert [header.hash() for header in outcome.headers] == [record.header_hash(n) for n in (1, 2)]
     assert (2, 2, client.vault_balance()) == (
         record.batch_count(),
-        record.deposit_cursor(),
+        record.entry_count(),
         record.vault_balance(),
     )
     assert bytes.fromhex(manifest.genesis_hash[2:]) == record.genesis_hash()
-    assert [manifest.settlement_code_hash, manifest.vault_code_hash] == [
-        "0x" + record.code_hashes()[address].hex() for address in (settlement, vault)
+    assert [1_000_000, 2_000_000] == [entry.amount_atoms for entry in record.entries]
+    assert [manifest.contracts[name].code_hash for name in names] == [
+        "0x" + record.code_hashes()[address].hex() for address in watched.values()
     ]
     again.close()
 
@@ -95,8 +99,10 @@ def test_manifest_is_checked(tmp_path: Path) -> None:
     assert outcome.manifest == read_manifest(tmp_path / "manifest.json")
     web3 = Web3(EmbeddedProvider(chain))
     fields = {name: getattr(outcome.manifest, name) for name in Manifest.__struct_fields__}
+    forged = replace(outcome.manifest.contracts["Vault"], code_hash="0x" + "00" * 32)
+    contracts = {**outcome.manifest.contracts, "Vault": forged}
     with pytest.raises(ManifestError, match="the code of Vault"):
-        SettlementClient(web3, None, Manifest(**{**fields, "vault_code_hash": "0x" + "00" * 32}))
+        SettlementClient(web3, None, Manifest(**{**fields, "contracts": contracts}))
     with pytest.raises(ManifestError, match="serves chain"):
         SettlementClient(web3, None, Manifest(**{**fields, "chain_id": 1}))
     with pytest.raises(SettlementError, match="only read"):

@@ -1,6 +1,7 @@
 """The contracts keep the house rules that the compiler's advisories made necessary."""
 
 import re
+from collections.abc import Iterable
 
 import pytest
 
@@ -19,7 +20,7 @@ FORBIDDEN = {
     "a ternary": re.compile(r"\bif\b.*\belse\b"),
     "a nested DynArray": re.compile(r"DynArray\[\s*DynArray"),
     "a raw instruction": re.compile(r"\braw_\w+"),
-    "a blueprint": re.compile(r"create_\w+"),
+    "a creation": re.compile(r"create_\w+"),
     "self destruction": re.compile(r"\bselfdestruct\b"),
     "a decimal": re.compile(r"\bdecimal\b|\bsqrt\b|\d\.\d"),
     "a bitwise or": re.compile(r"\|"),
@@ -28,6 +29,23 @@ FORBIDDEN = {
     "ether": re.compile(r"@payable|\bmsg\.value\b|\bsend\("),
     "an unsafe operation": re.compile(r"\bunsafe_\w+"),
 }
+
+# What a rule lets through, by function and not by line: each of these is small and does nothing else.
+ALLOWED = {
+    "a raw instruction": {
+        "_try_permit": "a permit that fails must not refuse the deposit",
+        "_count_rung": "a rung that fails must not stop the freeze",
+    },
+    "a creation": {"_open": "a deposit box is a minimal proxy, not a blueprint"},
+    "an unnamed division": {"_div_floor": "it is the name", "_div_ceil": "it is the name"},
+}
+
+
+def strip_functions(code: str, names: Iterable[str]) -> str:
+    """Return the code without these functions."""
+    for name in names:
+        code = re.sub(rf"^def {name}\(.*?(?=^\S|\Z)", "", code, flags=re.DOTALL | re.MULTILINE)
+    return code
 
 
 def strip_words(source: str) -> str:
@@ -38,7 +56,8 @@ def strip_words(source: str) -> str:
 
 def test_there_are_contracts() -> None:
     """The rules below are not vacuous."""
-    assert ["Settlement", "TestUSD", "Vault"] == [path.stem for path in SOURCES]
+    names = {"Bond", "DepositBox", "DepositBoxes", "Inbox", "Settlement", "TestUSD", "Validators", "Vault"}
+    assert names <= {path.stem for path in SOURCES}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
@@ -60,8 +79,15 @@ def test_pragmas_are_exact(path) -> None:  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_forbidden_forms(path, rule: str) -> None:  # type: ignore[no-untyped-def]
     """No contract uses a form that an advisory or the house forbids."""
-    found = [line for line in strip_words(path.read_text()).splitlines() if FORBIDDEN[rule].search(line)]
-    assert [] == found
+    code = strip_functions(strip_words(path.read_text()), ALLOWED.get(rule, ()))
+    assert [] == [line for line in code.splitlines() if FORBIDDEN[rule].search(line)]
+
+
+def test_raw_calls_fail_softly() -> None:
+    """The only raw calls are those that must not revert with the called contract."""
+    for path in SOURCES:
+        code = strip_words(path.read_text())
+        assert code.count("raw_call(") == code.count("revert_on_failure=False")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)

@@ -16,6 +16,7 @@ from tests.contracts.harness import (
     GENESIS_ROOT,
     OPERATOR,
     STRANGER,
+    ZERO,
     Reverted,
     World,
 )
@@ -31,8 +32,8 @@ REFUSALS: list[tuple[Callable[[BatchHeader], BatchHeader], str]] = [
     (lambda h: h._replace(first_sequence=h.first_sequence + 1), "sequences must be contiguous"),
     (lambda h: h._replace(first_sequence=h.first_sequence - 1), "sequences must be contiguous"),
     (lambda h: h._replace(last_sequence=h.first_sequence - 1), "batch must not be empty"),
-    (lambda h: h._replace(deposit_cursor=1), "deposit cursor went back"),
-    (lambda h: h._replace(deposit_cursor=3), "deposit cursor beyond the vault"),
+    (lambda h: h._replace(inbox_cursor=1), "inbox cursor went back"),
+    (lambda h: h._replace(inbox_cursor=3), "inbox cursor beyond the inbox"),
     (lambda h: h._replace(time_ns=h.time_ns - 1), "time went back"),
     (lambda h: h._replace(time_ns=h.time_ns + HOUR_NS + 1), "time too far ahead"),
 ]
@@ -109,17 +110,23 @@ def test_a_posted_header_stays() -> None:
     assert first.hash() == world.view(world.settlement, "headerHash", 1)
 
 
+PARTIES = (OPERATOR, DEPLOYER, STRANGER, ZERO, ZERO, ZERO, ZERO, ZERO)
+DELAYS = (1, 2, 1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("0x" + "00" * 20, OPERATOR, GENESIS_HASH, GENESIS_ROOT, 1), "operator must not be zero"),
-        ((OPERATOR, "0x" + "00" * 20, GENESIS_HASH, GENESIS_ROOT, 1), "vault must not be zero"),
-        ((OPERATOR, OPERATOR, GENESIS_HASH, bytes(32), 1), "state root must not be zero"),
-        ((OPERATOR, OPERATOR, GENESIS_HASH, GENESIS_ROOT, 30 * 86400 + 1), "finality delay too long"),
+        (((ZERO, *PARTIES[1:]), GENESIS_HASH, GENESIS_ROOT, *DELAYS), "operator must not be zero"),
+        (((OPERATOR, ZERO, *PARTIES[2:]), GENESIS_HASH, GENESIS_ROOT, *DELAYS), "vault must not be zero"),
+        (((OPERATOR, DEPLOYER, ZERO, *PARTIES[3:]), GENESIS_HASH, GENESIS_ROOT, *DELAYS), "inbox must not"),
+        ((PARTIES, GENESIS_HASH, bytes(32), *DELAYS), "state root must not be zero"),
+        ((PARTIES, GENESIS_HASH, GENESIS_ROOT, 30 * 86400 + 1, 2, 1), "finality delay too long"),
+        ((PARTIES, GENESIS_HASH, GENESIS_ROOT, 1, 2, 2), "upgrade delay too short"),
     ],
 )
 def test_constructor_refuses(arguments: tuple[object, ...], reason: str) -> None:
-    """What is fixed for ever is checked once [SETTLE-4]."""
+    """What is fixed for ever is checked once [SETTLE-4] [SETTLE-23]."""
     with pytest.raises(Reverted, match=reason):
         World().deploy_own("Settlement", *arguments)
 

@@ -38,7 +38,8 @@ from novate.protocol.withdrawals import (
     prove_withdrawal,
 )
 from novate.settlement.chain_rpc import EmbeddedProvider
-from novate.settlement.client import SettlementClient, deploy_contracts
+from novate.settlement.client import SettlementClient
+from novate.settlement.deployment import deploy_contracts
 from novate.settlement.embedded_chain import EmbeddedChain
 from novate.verification.replay import Replayer
 from tests.verification.small_genesis import (
@@ -322,7 +323,7 @@ def make_batches(
                 first_sequence=first,
                 last_sequence=sequence,
                 journal_head=hashes[sequence - 1],
-                deposit_cursor=replayer.state.deposit_cursor,
+                inbox_cursor=replayer.state.deposit_cursor,
                 withdrawals_root=compute_withdrawals_root(leaves),
                 marks_root=replayer.marks_root(),
                 data_hash=keccak256(b"".join(encode_payload(each) for each in published)),

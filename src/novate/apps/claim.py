@@ -2,6 +2,7 @@
 node.
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from eth_account.signers.local import LocalAccount
@@ -13,12 +14,14 @@ from web3.exceptions import Web3Exception
 from novate.apps.claims import Claimable, prove_withdrawals, read_published_batches
 from novate.protocol.genesis import Genesis
 from novate.protocol.header import BatchHeader
-from novate.settlement.client import SettlementClient, discover_manifest
+from novate.settlement.client import SettlementClient
+from novate.settlement.deployment import discover_manifest
 from novate.settlement.keys import load_key
 
 RPC_TIMEOUT_S = 20.0
 ATOMS_PER_USDC = 1_000_000
 PAID_BEFORE, PAID_NOW, NOT_FINAL = "paid before", "paid now", "not final yet"
+WAITS = "waits for the daily limit until"
 
 
 class ClaimError(RuntimeError):
@@ -47,12 +50,24 @@ def open_client(genesis: Genesis, first: BatchHeader, wallet: LocalAccount, node
 def settle(client: SettlementClient, claimable: Claimable) -> str:
     """Claim one withdrawal if that is possible now, and return how it stands."""
     withdrawal = claimable.withdrawal
-    if client.is_claimed(withdrawal.batch_number, withdrawal.leaf_index):
+    if not client.is_claimed(withdrawal.batch_number, withdrawal.leaf_index):
+        if not client.is_final(withdrawal.batch_number):
+            return NOT_FINAL
+        client.claim(withdrawal, claimable.proof)
+        payable_at_s = client.payable_at_s(withdrawal)
+        return describe_wait(payable_at_s) if payable_at_s else PAID_NOW
+    payable_at_s = client.payable_at_s(withdrawal)
+    if not payable_at_s:
         return PAID_BEFORE
-    if not client.is_final(withdrawal.batch_number):
-        return NOT_FINAL
-    client.claim(withdrawal, claimable.proof)
+    if client.time_s() < payable_at_s:
+        return describe_wait(payable_at_s)
+    client.release(withdrawal)
     return PAID_NOW
+
+
+def describe_wait(payable_at_s: int) -> str:
+    """Say when a claim will be paid."""
+    return f"{WAITS} {datetime.fromtimestamp(payable_at_s, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def run_claim(target: str, key_file: Path, rpc: str | None, console: Console) -> int:
@@ -81,4 +96,4 @@ def run_claim(target: str, key_file: Path, rpc: str | None, console: Console) ->
         table.add_row(str(each.withdrawal.batch_number), amount, state)
     console.print(table)
     console.print(f"{wallet.address} holds {balance_atoms / ATOMS_PER_USDC:,.6f} USDC")
-    return 1 if NOT_FINAL in states else 0
+    return 1 if any(state == NOT_FINAL or state.startswith(WAITS) for state in states) else 0

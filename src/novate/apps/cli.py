@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from novate.apps.cli_contracts import contracts_app, deploy
 from novate.apps.cli_doctor import doctor
+from novate.apps.cli_exit import exit_app
 from novate.apps.cli_gateway import gateway, keys
 from novate.apps.cli_run import AdminPort, ServeHost, ServePort, fail, run_loop
 from novate.apps.cli_standby import standby
@@ -233,6 +235,9 @@ def claim(
 
 
 app.command()(stress)
+app.command()(deploy)
+app.add_typer(contracts_app, name="contracts")
+app.add_typer(exit_app, name="exit")
 app.command("slice")(propose_slice)
 app.command()(doctor)
 app.command()(standby)

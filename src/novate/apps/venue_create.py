@@ -26,7 +26,8 @@ from novate.execution.engine import Engine
 from novate.protocol.generated.constants import SCHEMA_VERSION
 from novate.protocol.genesis import encode_genesis, parse_genesis
 from novate.settlement.chain_rpc import EmbeddedProvider
-from novate.settlement.client import compute_create_address, deploy_contracts
+from novate.settlement.client import compute_create_address
+from novate.settlement.deployment import deploy_contracts
 from novate.settlement.embedded_chain import EmbeddedChain
 from novate.settlement.files import replace_file
 from novate.settlement.keys import create_key

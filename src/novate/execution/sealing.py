@@ -109,7 +109,7 @@ class Sealer:
             first_sequence=batch.first_sequence,
             last_sequence=batch.last_sequence,
             journal_head=batch.journal_head,
-            deposit_cursor=batch.deposit_cursor,
+            inbox_cursor=batch.deposit_cursor,
             withdrawals_root=compute_withdrawals_root([hash_withdrawal(w) for w in batch.withdrawals]),
             marks_root=roots.marks,
             data_hash=batch.data_hash,

@@ -11,7 +11,7 @@ from novate.protocol.frame import keccak256
 
 WORD_BYTES = 32
 UINT64_END = 1 << 64
-INTEGER_FIELDS = frozenset({"number", "first_sequence", "last_sequence", "deposit_cursor", "time_ns"})
+INTEGER_FIELDS = frozenset({"number", "first_sequence", "last_sequence", "inbox_cursor", "time_ns"})
 
 
 class HeaderError(ValueError):
@@ -30,7 +30,7 @@ class BatchHeader(NamedTuple):
     first_sequence: int
     last_sequence: int
     journal_head: bytes
-    deposit_cursor: int
+    inbox_cursor: int
     withdrawals_root: bytes
     marks_root: bytes
     data_hash: bytes

@@ -13,6 +13,7 @@ LEAF_TAG = b"\x00"
 NODE_TAG = b"\x01"
 EMPTY_ROOT = bytes(32)
 PROOF_HASHES_MAX = 32
+ASSETS_END = 8
 UINT64_END = 1 << 64
 UINT256_END = 1 << 256
 
@@ -20,24 +21,28 @@ UINT256_END = 1 << 256
 class Withdrawal(NamedTuple):
     """One payment owed by a batch.
 
-    `account` is a 20-byte address; `amount_atoms` is in atoms of the collateral.
+    `account` is a 20-byte address; `amount_atoms` is in the smallest units of the asset. `asset` is the
+    token's place in the vault: 0 is cash, and today the law pays nothing else.
     """
 
     batch_number: int
     leaf_index: int
     account: bytes
     amount_atoms: int
+    asset: int = 0
 
 
 def hash_withdrawal(withdrawal: Withdrawal) -> bytes:
-    """Return the leaf keccak256(0x00 || abi.encode(uint64, uint64, address, uint256)) [SETTLE-10]."""
+    """Return the leaf keccak256(0x00 || abi.encode(uint64, uint64, uint8, address, uint256)) [SETTLE-10]."""
     assert 0 <= withdrawal.batch_number < UINT64_END, "Condition failed: the batch number is a uint64."
     assert 0 <= withdrawal.leaf_index < UINT64_END, "Condition failed: the index is a uint64."
+    assert 0 <= withdrawal.asset < ASSETS_END, "Condition failed: the asset is one of the vault's."
     assert 0 <= withdrawal.amount_atoms < UINT256_END, "Condition failed: the amount is a uint256."
     assert len(withdrawal.account) == 20, "Condition failed: an account is 20 bytes."
     words = (
         withdrawal.batch_number.to_bytes(32, "big"),
         withdrawal.leaf_index.to_bytes(32, "big"),
+        withdrawal.asset.to_bytes(32, "big"),
         withdrawal.account.rjust(32, b"\x00"),
         withdrawal.amount_atoms.to_bytes(32, "big"),
     )

@@ -1,4 +1,4 @@
-"""The venue's hand on the chain: deploy the contracts, post headers, read deposits, claim withdrawals.
+"""The venue's hand on the chain: post headers, read deposits, claim withdrawals.
 
 It speaks web3.py to any node or to the embedded chain, signs locally, and can be killed at any point: what
 was done is read back from the chain and never from memory. Implements the submitting side of [SETTLE-3] and
@@ -19,8 +19,9 @@ from web3.types import TxParams, TxReceipt
 
 from novate.protocol.frame import keccak256
 from novate.protocol.header import BatchHeader
+from novate.protocol.inbox import EntryKind
 from novate.protocol.transaction import encode_rlp_integer, encode_rlp_item, encode_rlp_list
-from novate.protocol.withdrawals import Withdrawal
+from novate.protocol.withdrawals import Withdrawal, hash_withdrawal
 from novate.settlement.compiler import compile_contract
 from novate.settlement.manifest import Manifest, ManifestError, hash_code
 
@@ -32,7 +33,7 @@ PRIORITY_FEE_WEI = 1_000_000_000
 
 
 class Deposit(NamedTuple):
-    """One credited deposit: the vault's cursor, the 20-byte account, what arrived in atoms, and the block."""
+    """One credited deposit: the inbox's cursor, the 20-byte account, what arrived in atoms, and the block."""
 
     cursor: int
     account: bytes
@@ -114,80 +115,6 @@ def compute_create_address(deployer: str, nonce: int) -> str:
     return to_checksum_address(keccak256(pair)[12:])
 
 
-def deploy_contracts(
-    web3: Web3,
-    deployer: LocalAccount,
-    *,
-    operator: str,
-    genesis_hash: bytes,
-    genesis_state_root: bytes,
-    finality_delay_s: int,
-    token: str | None = None,
-    level: str = "gas",
-) -> Manifest:
-    """Deploy Settlement and Vault, and a TestUSD if no token is named; return the manifest.
-
-    Each contract holds the other's address for ever, so the vault's is computed before it exists.
-    Errors     SettlementError if the chain ends up with anything else than intended.
-    """
-    sender = Sender(web3, deployer)
-    if token is None:
-        token = str(sender.deploy("TestUSD", level=level)["contractAddress"])
-    nonce = web3.eth.get_transaction_count(to_checksum_address(deployer.address), "pending")
-    vault = compute_create_address(deployer.address, nonce + 1)
-    first = sender.deploy(
-        "Settlement", operator, vault, genesis_hash, genesis_state_root, finality_delay_s, level=level
-    )
-    settlement = str(first["contractAddress"])
-    second = sender.deploy("Vault", to_checksum_address(token), settlement, level=level)
-    if second["contractAddress"] != vault:
-        raise SettlementError("the deployer sent another transaction in between; deploy again")
-    return Manifest(
-        chain_id=sender.chain_id,
-        settlement=to_checksum_address(settlement),
-        vault=vault,
-        token=to_checksum_address(token),
-        operator=to_checksum_address(operator),
-        genesis_hash="0x" + genesis_hash.hex(),
-        genesis_state_root="0x" + genesis_state_root.hex(),
-        finality_delay_s=finality_delay_s,
-        block_number=first["blockNumber"],
-        settlement_code_hash=hash_code(web3.eth.get_code(to_checksum_address(settlement))),
-        vault_code_hash=hash_code(web3.eth.get_code(to_checksum_address(vault))),
-    )
-
-
-def discover_manifest(
-    web3: Web3, settlement: str, genesis_hash: bytes, genesis_state_root: bytes
-) -> Manifest:
-    """Return what a settlement contract says of itself, for whoever knows its address from the genesis file.
-
-    Errors     SettlementError if there is no contract, or it was deployed for another genesis file.
-    """
-    address = to_checksum_address(settlement)
-    contract = web3.eth.contract(address=address, abi=compile_contract("Settlement").abi)
-    code = web3.eth.get_code(address)
-    if not code:
-        raise SettlementError(f"this chain holds no contract at {address}")
-    if bytes(contract.functions.genesisHash().call()) != genesis_hash:
-        raise SettlementError(f"the contract at {address} was deployed for another genesis file")
-    vault = to_checksum_address(contract.functions.vault().call())
-    held = web3.eth.contract(address=vault, abi=compile_contract("Vault").abi)
-    return Manifest(
-        chain_id=web3.eth.chain_id,
-        settlement=address,
-        vault=vault,
-        token=to_checksum_address(held.functions.token().call()),
-        operator=to_checksum_address(contract.functions.operator().call()),
-        genesis_hash="0x" + genesis_hash.hex(),
-        genesis_state_root="0x" + genesis_state_root.hex(),
-        finality_delay_s=int(contract.functions.finalityDelay().call()),
-        block_number=0,
-        settlement_code_hash=hash_code(code),
-        vault_code_hash=hash_code(web3.eth.get_code(vault)),
-    )
-
-
 class SettlementClient:
     """One venue's contracts on one chain. `key` may be None for reading only.
 
@@ -205,6 +132,9 @@ class SettlementClient:
         self._vault = web3.eth.contract(
             address=to_checksum_address(manifest.vault), abi=compile_contract("Vault").abi
         )
+        self._inbox = web3.eth.contract(
+            address=to_checksum_address(manifest.inbox), abi=compile_contract("Inbox").abi
+        )
         self._token = web3.eth.contract(
             address=to_checksum_address(manifest.token), abi=compile_contract("TestUSD").abi
         )
@@ -214,12 +144,10 @@ class SettlementClient:
         manifest = self.manifest
         if self.web3.eth.chain_id != manifest.chain_id:
             raise ManifestError(f"the node serves chain {self.web3.eth.chain_id}, not {manifest.chain_id}")
-        for name, address, expected in (
-            ("Settlement", manifest.settlement, manifest.settlement_code_hash),
-            ("Vault", manifest.vault, manifest.vault_code_hash),
-        ):
-            if hash_code(self.web3.eth.get_code(to_checksum_address(address))) != expected:
-                raise ManifestError(f"the code of {name} at {address} is not what the manifest says")
+        for name, contract in manifest.contracts.items():
+            code = self.web3.eth.get_code(to_checksum_address(contract.address))
+            if hash_code(code) != contract.code_hash:
+                raise ManifestError(f"the code of {name} at {contract.address} is not what the manifest says")
 
     def _require_sender(self) -> Sender:
         if self._sender is None:
@@ -258,18 +186,22 @@ class SettlementClient:
             raise SettlementError(f"batch {header.number} cannot follow batch {count}")
         return self._require_sender().call(self.manifest.settlement, "Settlement", "submit", tuple(header))
 
-    def deposit_cursor(self) -> int:
-        """Return the cursor of the vault's last deposit."""
-        return int(self._vault.functions.depositCursor().call())
+    def entry_count(self) -> int:
+        """Return the cursor of the inbox's last entry."""
+        return int(self._inbox.functions.count().call())
 
     def read_deposit_logs(self, first_block: int, last_block: int) -> list[Deposit]:
         """Return the deposits of these blocks in the order of the chain.
 
-        At most LOG_BLOCKS_MAX blocks at once.
+        At most LOG_BLOCKS_MAX blocks at once. Errors: SettlementError for an entry that the law does not
+        know.
         """
         if last_block - first_block >= LOG_BLOCKS_MAX:
             raise SettlementError(f"at most {LOG_BLOCKS_MAX} blocks can be read at once")
-        logs = self._vault.events.Deposited.get_logs(from_block=first_block, to_block=last_block)
+        logs = self._inbox.events.Entered.get_logs(from_block=first_block, to_block=last_block)
+        for log in logs:
+            if (log["args"]["kind"], log["args"]["asset"]) != (EntryKind.DEPOSIT, 0):
+                raise SettlementError(f"entry {log['args']['cursor']} of the inbox is no deposit of cash")
         return [
             Deposit(
                 log["args"]["cursor"],
@@ -281,7 +213,10 @@ class SettlementClient:
         ]
 
     def claim(self, withdrawal: Withdrawal, proof: Sequence[bytes]) -> TxReceipt | None:
-        """Claim a withdrawal for its account, or return None if it was claimed already [SETTLE-9]."""
+        """Claim a withdrawal for its account, or return None if it was claimed already [SETTLE-9].
+
+        Where the vault limits what leaves in a day the claim may be paid later, by `release` [SETTLE-20].
+        """
         if self.is_claimed(withdrawal.batch_number, withdrawal.leaf_index):
             return None
         return self._require_sender().call(
@@ -290,20 +225,42 @@ class SettlementClient:
             "claim",
             withdrawal.batch_number,
             withdrawal.leaf_index,
+            withdrawal.asset,
             to_checksum_address(withdrawal.account),
             withdrawal.amount_atoms,
             list(proof),
         )
 
+    def payable_at_s(self, withdrawal: Withdrawal) -> int:
+        """Return when a claim that waits can be paid, in seconds UTC; 0 if it does not wait [SETTLE-20]."""
+        return int(self._vault.functions.payableAt(hash_withdrawal(withdrawal)).call())
+
+    def time_s(self) -> int:
+        """Return the time of the chain's last block, in seconds UTC."""
+        return int(self.web3.eth.get_block("latest")["timestamp"])
+
+    def release(self, withdrawal: Withdrawal) -> TxReceipt:
+        """Have a claim paid whose time has come [SETTLE-20]."""
+        return self._require_sender().call(
+            self.manifest.vault,
+            "Vault",
+            "release",
+            withdrawal.batch_number,
+            withdrawal.leaf_index,
+            withdrawal.asset,
+            to_checksum_address(withdrawal.account),
+            withdrawal.amount_atoms,
+        )
+
     def is_claimed(self, batch_number: int, leaf_index: int) -> bool:
-        """Return whether a withdrawal was paid."""
+        """Return whether a withdrawal was claimed: paid, or given its time."""
         return bool(self._vault.functions.isClaimed(batch_number, leaf_index).call())
 
     def deposit(self, account: str, amount_atoms: int) -> TxReceipt:
         """Approve and deposit tokens of this client's key for an account."""
         sender = self._require_sender()
         sender.call(self.manifest.token, "TestUSD", "approve", self.manifest.vault, amount_atoms)
-        arguments = (to_checksum_address(account), amount_atoms)
+        arguments = (0, to_checksum_address(account), amount_atoms)
         return sender.call(self.manifest.vault, "Vault", "depositFor", *arguments)
 
     def mint(self, account: str, amount_atoms: int) -> TxReceipt:

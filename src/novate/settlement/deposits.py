@@ -1,4 +1,4 @@
-"""Watch the vault and hand over deposits in the order of their cursor, each once, none left out.
+"""Watch the inbox and hand over deposits in the order of their cursor, each once, none left out.
 
 A deposit is handed over when `confirmations` blocks stand on its block. The position is the cursor alone:
 after a restart the caller names the last cursor it has journalled and the chain is read again. Implements

@@ -152,10 +152,11 @@ class Evm:
         self._evm.reset_transient_storage()
 
     def call(self, sender: bytes, to: bytes, data: bytes, value_wei: int, gas_limit: int) -> Outcome:
-        """Run a call or creation and forget it."""
+        """Run a call or creation and forget it; a creation's output is the code that it would leave."""
         checkpoint = self._evm.snapshot()
         try:
-            return self._run(sender, to, data, value_wei, gas_limit)
+            outcome = self._run(sender, to, data, value_wei, gas_limit)
+            return outcome._replace(output=self.code(outcome.created)) if outcome.created else outcome
         finally:
             self.undo(checkpoint)
 

@@ -146,7 +146,7 @@ def make_header(
         first_sequence=first_sequence,
         last_sequence=state.sequence,
         journal_head=batch[-1].frame_hash,
-        deposit_cursor=state.deposit_cursor,
+        inbox_cursor=state.deposit_cursor,
         withdrawals_root=hash_withdrawals(state.batch, withdrawals),
         marks_root=replayer.marks_root(),
         data_hash=keccak256(b"".join(command.payload for command in batch)),

@@ -1,20 +1,25 @@
-"""The contracts against the log: headers, deposits, claims and what the vault holds.
+"""The contracts against the log: headers, entries of the inbox, claims and what the vault holds.
 
 The contracts are read through views only, so the same checks run on a chain that was executed again here and
-on a live node. Verifies [SETTLE-2], [SETTLE-8] and [CASH-3] beyond the venue's own books.
+on a live node. Verifies [SETTLE-2], [SETTLE-8], [SETTLE-18] and [CASH-3] beyond the venue's own books.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from eth_abi.abi import encode as encode_abi
 from eth_utils.address import to_checksum_address
 
+from novate.protocol.frame import keccak256
 from novate.protocol.genesis import Genesis
 from novate.verification.batches import ReplayResult
 from novate.verification.chain_record import ChainRecord, RecordError
 from novate.verification.findings import CheckFailed, require, require_equal
 from novate.verification.published import CHAIN_FILE, COMMANDS_FILE, PublishedBatch
 
+CASH = 0
+DEPOSIT = 1
+ENTRY_TYPES = ("uint64", "uint8", "address", "uint8", "uint256", "bytes32")
 Progress = Callable[[int], None]
 
 
@@ -27,7 +32,7 @@ class ChainView(Protocol):
 
 
 class Contracts:
-    """The settlement contract named by the genesis file, its vault and its token, on one chain.
+    """The settlement contract named by the genesis file, its inbox, vault and token, on one chain.
 
     `place` says which chain in a finding.
     """
@@ -37,7 +42,8 @@ class Contracts:
         self.place = place
         self.settlement = genesis.settlement
         self.vault = to_address(view.call(self.settlement, "vault()"))
-        self.token = to_address(view.call(self.vault, "token()"))
+        self.inbox = to_address(view.call(self.settlement, "inbox()"))
+        self.token = to_address(view.call(self.vault, "token(uint8)", CASH))
 
     def ask_settlement(self, signature: str, *arguments: int | str) -> int:
         """Return a word of the settlement contract."""
@@ -46,6 +52,10 @@ class Contracts:
     def ask_vault(self, signature: str, *arguments: int | str) -> int:
         """Return a word of the vault."""
         return self.view.call(self.vault, signature, *arguments)
+
+    def ask_inbox(self, signature: str, *arguments: int | str) -> int:
+        """Return a word of the inbox."""
+        return self.view.call(self.inbox, signature, *arguments)
 
     def vault_balance(self) -> int:
         """Return what the vault holds, in atoms, as its token says."""
@@ -60,7 +70,7 @@ def to_address(word: int) -> bytes:
 def execute_chain(genesis: Genesis, payloads: Sequence[bytes], progress: Progress) -> ChainRecord:
     """Execute the published chain again: the payload of its genesis and of every block."""
     require(bool(payloads), CHAIN_FILE, "it is empty, and no node was named to read the contracts from")
-    record = ChainRecord(genesis.chain_id, genesis.settlement, b"")
+    record = ChainRecord(genesis.chain_id, genesis.settlement)
     try:
         record.open_genesis(payloads[0])
         for number, payload in enumerate(payloads[1:], 1):
@@ -81,6 +91,10 @@ def check_headers(
     require_equal(genesis.hash, genesis_hash, place, message)
     settlement = to_address(contracts.ask_vault("settlement()"))
     require_equal(contracts.settlement, settlement, place, "the vault obeys another settlement contract")
+    inbox = to_address(contracts.ask_vault("inbox()"))
+    require_equal(contracts.inbox, inbox, place, "the vault enters deposits into another inbox")
+    vault = to_address(contracts.ask_inbox("vault()"))
+    require_equal(contracts.vault, vault, place, "the inbox takes deposits from another vault")
     count = contracts.ask_settlement("batchCount()")
     for batch in batches:
         number = batch.header.number
@@ -93,18 +107,22 @@ def check_headers(
     return count - len(batches)
 
 
+def hash_deposit(cursor: int, account: bytes, amount: int) -> bytes:
+    """Return the hash under which the inbox keeps a deposit of cash, as eth-abi encodes it [SETTLE-18]."""
+    values = (cursor, DEPOSIT, to_checksum_address(account), CASH, amount, keccak256(b""))
+    return keccak256(encode_abi(ENTRY_TYPES, values))
+
+
 def check_deposits(contracts: Contracts, result: ReplayResult) -> int:
-    """Compare each credited deposit with the vault's record of its cursor, and return how many there are."""
-    count = contracts.ask_vault("depositCursor()")
+    """Compare each credited deposit with the inbox's entry of its cursor, and return how many there are."""
+    count = contracts.ask_inbox("count()")
     for sequence, cursor, account, amount in result.deposits:
         place = f"{COMMANDS_FILE} sequence {sequence} (DEPOSIT)"
-        require(
-            cursor <= count, place, f"the vault never received deposit {cursor}", f"at most {count}", cursor
-        )
-        found = to_address(contracts.ask_vault("depositAccount(uint64)", cursor))
-        require_equal(found, account, place, f"deposit {cursor} was made for another account")
-        received = contracts.ask_vault("depositAmount(uint64)", cursor)
-        require_equal(received, amount, place, f"deposit {cursor} was of another amount")
+        require(cursor <= count, place, f"the inbox never had entry {cursor}", f"at most {count}", cursor)
+        found = contracts.ask_inbox("entryHash(uint64)", cursor).to_bytes(32, "big")
+        credited = f"{amount} atoms credited to 0x{account.hex()}"
+        message = f"entry {cursor} of the inbox is another than {credited}"
+        require_equal(found, hash_deposit(cursor, account, amount), place, message)
     return len(result.deposits)
 
 
@@ -114,7 +132,7 @@ def check_solvency(
     """Compare what the vault holds with what it owes, and return (held, owed) in atoms.
 
     It owes every account's cash, entry values, fees and insurance, which are deposits less withdrawals
-    [CASH-3], and every withdrawal not yet claimed.
+    [CASH-3], and every withdrawal not yet claimed or not yet paid.
     """
     unclaimed = 0
     for batch in batches:
@@ -123,6 +141,8 @@ def check_solvency(
             if not contracts.ask_vault("isClaimed(uint64,uint64)", number, index):
                 unclaimed += amount
     unclaimed += sum(amount for _, amount in result.state.withdrawals)
+    # A claim that waits for its time is marked as claimed, and its money has not left.
+    unclaimed += contracts.ask_vault("reservedAtoms(uint256)", CASH)
     owed = result.state.deposited_atoms - result.state.withdrawn_atoms + unclaimed
     held = contracts.vault_balance()
     message = "the vault holds less than it owes to accounts and to withdrawals not yet claimed"

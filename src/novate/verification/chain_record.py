@@ -5,7 +5,7 @@ second time by eth-account; transactions executed on a state of its own. Any byt
 RecordError comes out. Verifies [SETTLE-13] to [SETTLE-17].
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from eth_abi.abi import encode as encode_abi
@@ -25,7 +25,9 @@ from novate.protocol.frame import FrameError, decode_frame, keccak256
 from novate.protocol.header import HEADER_BYTES, BatchHeader, HeaderError, decode_header
 from novate.protocol.transaction import Transaction, TransactionError, decode_transaction
 
-DEPOSITED_TOPIC = keccak256(b"Deposited(uint64,address,uint256)")
+ENTERED_TOPIC = keccak256(b"Entered(uint64,uint8,address,uint8,uint256,bytes)")
+# kind, asset, amount, where the bytes begin and how many there are, before them.
+ENTERED_HEAD_BYTES = 160
 HEADER_TYPE = "(uint64,bytes32,bytes32,uint64,uint64,bytes32,uint64,bytes32,bytes32,bytes32,uint64)"
 SUBMITTED_TOPIC = keccak256(f"BatchSubmitted(uint64,bytes32,{HEADER_TYPE})".encode())
 
@@ -39,12 +41,15 @@ class RecordError(ValueError):
         self.what = what
 
 
-class RecordedDeposit(NamedTuple):
-    """A Deposited event; `account` is 20 bytes."""
+class RecordedEntry(NamedTuple):
+    """An Entered event; `account` is 20 bytes, `kind` and `asset` are as the inbox numbers them."""
 
     cursor: int
+    kind: int
     account: bytes
+    asset: int
     amount_atoms: int
+    data: bytes
     block_number: int
     timestamp_s: int
 
@@ -61,14 +66,16 @@ class RecordedBatch(NamedTuple):
 class ChainRecord:
     """The state after a whole log, and what the watched contracts said on the way.
 
-    `settlement` and `vault` are the 20-byte addresses of the manifest; other contracts' events are not kept.
+    `settlement`, `inbox` and `vault` are the 20-byte addresses of the manifest; other contracts' events are
+    not kept.
     """
 
-    def __init__(self, chain_id: int, settlement: bytes, vault: bytes) -> None:
+    def __init__(self, chain_id: int, settlement: bytes, inbox: bytes = b"", vault: bytes = b"") -> None:
         self.chain_id = chain_id
         self.settlement = settlement
+        self.inbox = inbox
         self.vault = vault
-        self.deposits: list[RecordedDeposit] = []
+        self.entries: list[RecordedEntry] = []
         self.batches: list[RecordedBatch] = []
         self.block_number = -1
         self.timestamp_s = 0
@@ -168,14 +175,8 @@ class ChainRecord:
         data = bytes(log.data[1])
         if not topics:
             return
-        if address == self.vault and topics[0] == DEPOSITED_TOPIC:
-            if len(topics) != 3 or len(data) != 32:
-                raise RecordError(where, "the event Deposited has a wrong shape")
-            cursor, amount = int.from_bytes(topics[1], "big"), int.from_bytes(data, "big")
-            if cursor != len(self.deposits) + 1:
-                raise RecordError(where, f"deposit {len(self.deposits) + 1} should be next, found {cursor}")
-            deposit = RecordedDeposit(cursor, topics[2][12:], amount, block.number, block.timestamp_s)
-            self.deposits.append(deposit)
+        if address == self.inbox and topics[0] == ENTERED_TOPIC:
+            self._keep_entry(where, block, topics, data)
         elif address == self.settlement and topics[0] == SUBMITTED_TOPIC:
             if len(data) != 32 + HEADER_BYTES:
                 raise RecordError(where, "the event BatchSubmitted has a wrong shape")
@@ -189,6 +190,21 @@ class ChainRecord:
                     where, f"the header of batch {header.number} does not match its hash and place"
                 )
             self.batches.append(RecordedBatch(header, header_hash, block.number, block.timestamp_s))
+
+    def _keep_entry(self, where: str, block: Block, topics: Sequence[bytes], data: bytes) -> None:
+        if len(topics) != 3 or len(data) < ENTERED_HEAD_BYTES:
+            raise RecordError(where, "the event Entered has a wrong shape")
+        words = [int.from_bytes(data[i : i + 32], "big") for i in range(0, ENTERED_HEAD_BYTES, 32)]
+        kind, asset, amount, offset, size = words
+        padded = ENTERED_HEAD_BYTES + size + -size % 32
+        if offset != ENTERED_HEAD_BYTES - 32 or padded != len(data):
+            raise RecordError(where, "the event Entered has a wrong shape")
+        cursor = int.from_bytes(topics[1], "big")
+        if cursor != len(self.entries) + 1:
+            raise RecordError(where, f"entry {len(self.entries) + 1} should be next, found {cursor}")
+        content = data[ENTERED_HEAD_BYTES : ENTERED_HEAD_BYTES + size]
+        place = (block.number, block.timestamp_s)
+        self.entries.append(RecordedEntry(cursor, kind, topics[2][12:], asset, amount, content, *place))
 
     def call(self, to: bytes, signature: str, *arguments: int | str) -> int:
         """Return the word that a view of a contract returns; `signature` is like `headerHash(uint64)`."""
@@ -215,9 +231,9 @@ class ChainRecord:
         """Return Settlement.batchCount()."""
         return self.call(self.settlement, "batchCount()")
 
-    def deposit_cursor(self) -> int:
-        """Return Vault.depositCursor()."""
-        return self.call(self.vault, "depositCursor()")
+    def entry_count(self) -> int:
+        """Return Inbox.count()."""
+        return self.call(self.inbox, "count()")
 
     def genesis_hash(self) -> bytes:
         """Return Settlement.genesisHash()."""
@@ -225,25 +241,25 @@ class ChainRecord:
 
     def vault_balance(self) -> int:
         """Return what the vault's token says the vault holds, in atoms."""
-        token = self.call(self.vault, "token()").to_bytes(32, "big")[12:]
+        token = self.call(self.vault, "token(uint8)", 0).to_bytes(32, "big")[12:]
         return self.call(token, "balanceOf(address)", to_checksum_address(self.vault))
 
     def code_hashes(self) -> Mapping[bytes, bytes]:
-        """Return the Keccak-256 of the code at the two watched addresses."""
-        watched = (self.settlement, self.vault)
+        """Return the Keccak-256 of the code at the watched addresses."""
+        watched = (self.settlement, self.inbox, self.vault)
         return {
             address: bytes(self._evm.basic(to_checksum_address(address)).code_hash) for address in watched
         }
 
 
 def replay_chain(
-    data: bytes, *, chain_id: int, settlement: bytes, vault: bytes, origin: bytes = bytes(32)
+    data: bytes, *, chain_id: int, settlement: bytes, inbox: bytes, vault: bytes, origin: bytes = bytes(32)
 ) -> ChainRecord:
     """Execute every frame of a chain log and return the record; raise RecordError at the first unlawful byte.
 
     A torn last frame is an error too: the publisher serves whole frames.
     """
-    record = ChainRecord(chain_id, settlement, vault)
+    record = ChainRecord(chain_id, settlement, inbox, vault)
     previous, offset, sequence = origin, 0, 0
     while offset < len(data) or sequence == 0:
         where = f"block {sequence}"

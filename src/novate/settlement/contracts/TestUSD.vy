@@ -26,13 +26,21 @@ event Approval:
 
 
 name: public(constant(String[8])) = "Test USD"
+version: public(constant(String[1])) = "1"
 symbol: public(constant(String[4])) = "TUSD"
 decimals: public(constant(uint8)) = 6
+
+HALF_ORDER: constant(uint256) = 57896044618658097711785492504343953926418782139537452191302581570759080747168
+DOMAIN_TYPE: constant(Bytes[82]) = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+PERMIT_TYPE: constant(Bytes[84]) = (
+    b"Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
+)
 
 owner: public(immutable(address))
 totalSupply: public(uint256)
 balanceOf: public(HashMap[address, uint256])
 allowance: public(HashMap[address, HashMap[address, uint256]])
+nonces: public(HashMap[address, uint256])
 
 
 @deploy
@@ -85,6 +93,42 @@ def transferFrom(sender: address, receiver: address, amount: uint256) -> bool:
         self.allowance[sender][msg.sender] = allowed - amount
     self._move(sender, receiver, amount)
     return True
+
+
+@external
+def permit(owner_: address, spender: address, amount: uint256, deadline: uint256, v: uint8, r: bytes32, s: bytes32):
+    """
+    @notice Approve by the owner's EIP-2612 signature. Anyone may present it, once, until its deadline.
+    """
+    assert block.timestamp <= deadline, "permit expired"
+    assert convert(s, uint256) <= HALF_ORDER, "signature is malleable"
+    nonce: uint256 = self.nonces[owner_]
+    message: bytes32 = keccak256(
+        abi_encode(keccak256(PERMIT_TYPE), owner_, spender, amount, nonce, deadline)
+    )
+    digest: bytes32 = keccak256(concat(b"\x19\x01", self._hash_domain(), message))
+    signer: address = ecrecover(digest, v, r, s)
+    assert signer != empty(address) and signer == owner_, "signer is another"
+    self.nonces[owner_] = nonce + 1
+    self.allowance[owner_][spender] = amount
+    log Approval(owner=owner_, spender=spender, amount=amount)
+
+
+@external
+@view
+def DOMAIN_SEPARATOR() -> bytes32:
+    """
+    @notice Return the EIP-712 domain of permits.
+    """
+    return self._hash_domain()
+
+
+@internal
+@view
+def _hash_domain() -> bytes32:
+    return keccak256(
+        abi_encode(keccak256(DOMAIN_TYPE), keccak256(b"Test USD"), keccak256(b"1"), chain.id, self)
+    )
 
 
 @internal
