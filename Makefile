@@ -12,7 +12,8 @@ WORKERS ?= 2
 ARGS ?=
 COMMANDS ?= 10000000
 SEED ?= 1000000
-SOURCES := src tests $(wildcard scripts benchmarks)
+SEEDS ?= 2000
+SOURCES := src tests simulation $(wildcard scripts benchmarks)
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check soak format bench lock clean anvil
@@ -54,9 +55,10 @@ check: install ## Check formatting, lint, types, imports, the generated schema a
 	$(BIN)/python scripts/generate_schema.py --check
 	$(BIN)/python -m pytest -q tests/tidy
 
-soak: install ## Compare engine and naive model on COMMANDS=10000000 random commands from SEED=1000000 on.
+soak: install ## Compare engine and model on COMMANDS=10000000 from SEED=1000000 on; simulate SEEDS=2000.
 	NOVATE_MODEL_COMMANDS=$(COMMANDS) NOVATE_MODEL_SEED=$(SEED) \
 	  $(BIN)/python -m pytest -n $(WORKERS) tests/model/test_engine_agrees.py $(ARGS)
+	$(BIN)/python -m simulation --seed $(SEED) --count $(SEEDS) --ledger
 
 format: install ## Format the code and mend what the linter can mend by itself.
 	$(BIN)/ruff check --fix-only --quiet $(SOURCES)

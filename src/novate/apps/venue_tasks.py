@@ -114,14 +114,24 @@ class BatchPoster:
         """Post a header, trying again while the node is out of reach; it is idempotent."""
         for attempt in range(1, POST_TRIES + 1):
             try:
-                receipt = await asyncio.to_thread(self.venue.settlement.post_header, header)
-                self.gas_used += receipt["gasUsed"] if receipt is not None else 0
+                self.gas_used += await asyncio.to_thread(self.post_missing, header)
                 return
             except (ConnectionError, TimeoutError) as error:
                 if attempt == POST_TRIES:
                     raise
                 log.warning("batch %d could not be posted (%s), trying again", header.number, error)
                 await asyncio.sleep(0.5 * attempt)
+
+    def post_missing(self, header: BatchHeader) -> int:
+        """Post a header after those before it that a reorganisation took off the chain; returns the gas."""
+        settlement = self.venue.settlement
+        headers = [header]
+        missing = settlement.batch_count() + 1
+        if missing < header.number:
+            log.warning("batches %d to %d are off the chain, posting again", missing, header.number - 1)
+            headers = [*self.venue.publisher.read_headers(missing, header.number - 1), header]
+        receipts = [settlement.post_header(each) for each in headers]
+        return sum(receipt["gasUsed"] for receipt in receipts if receipt is not None)
 
     async def write_head(self) -> None:
         """Let HEAD name what is published and the chain as it is."""
@@ -196,10 +206,10 @@ async def submit_own(venue: "Venue", command: object) -> Outcome | None:
         return None
 
 
-async def run_deposits(venue: "Venue") -> None:
+async def run_deposits(venue: "Venue", confirmations: int = CONFIRMATIONS) -> None:
     """Credit the vault's deposits in the order of their cursor."""
     cursor = int(venue.engine.world.house["deposit_cursor"][0])
-    watcher = DepositWatcher(venue.settlement, cursor, CONFIRMATIONS)
+    watcher = DepositWatcher(venue.settlement, cursor, confirmations)
     while True:
         for deposit in await asyncio.to_thread(lambda: list(watcher.poll())):
             command = make_command(

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from novate.protocol.frame import FrameError, decode_frame, encode_frame
-from novate.protocol.header import BatchHeader
+from novate.protocol.frame import FrameError, decode_frame, encode_frame, iterate_frames
+from novate.protocol.header import HEADER_BYTES, BatchHeader, decode_header
 from novate.protocol.withdrawals import Withdrawal
 from novate.settlement.files import replace_file
 
@@ -123,6 +123,12 @@ class Publisher:
         assert self.commands.extent.last_hash == header.journal_head, (
             "Invariant [HEADER-1]: one chain of hashes."
         )
+
+    def read_headers(self, first: int, last: int) -> list[BatchHeader]:
+        """Return the published headers of these batches, for a chain that has forgotten them."""
+        data = self.batches.path.read_bytes()[: self.batches.extent.byte_count]
+        frames = list(iterate_frames(data, self.genesis_hash))[first - 1 : last]
+        return [decode_header(frame.payload[:HEADER_BYTES]) for frame in frames]
 
     def write_head(self, chain: Extent) -> None:
         """Let HEAD name everything appended and the chain's log up to here."""
