@@ -177,5 +177,7 @@ class Poster:
         if UNDERPRICED in refusals[0].reason.lower():
             # Something waits at this nonce that the record does not know: raise the price at the next step.
             self.record.write(attempt._replace(block_number=tip.number - self.policy.stuck_blocks))
-            return
+            raise PostingHeld(
+                f"another transaction of the posting key waits at nonce {attempt.nonce} and pays more"
+            )
         raise PostingHeld(f"batch {attempt.number} was not taken: {refusals[0]}")
