@@ -13,7 +13,7 @@ from pyrevm import EVM, CfgEnv, Env
 
 from novate.protocol.frame import keccak256
 from novate.settlement.client import compute_create_address
-from novate.settlement.compiler import compile_source
+from novate.settlement.compiler import compile_source, read_source
 from novate.settlement.owner_signature import (
     P256_ORDER,
     Domain,
@@ -82,28 +82,36 @@ DEVICE = Device(0x1234567890ABCDEF)
 
 
 class KeysWorld(World):
-    """Inbox, Owners and Keys, freshly deployed. `is_deputy` is the twin whose judge may write to the inbox."""
+    """Inbox, Owners and Keys, freshly deployed. `is_deputy`: the twin whose judge may write to the inbox."""
 
     def __init__(
         self,
         level: str = "gas",
-        mutation: Mutation | None = None,
-        fork: str = "CANCUN",
+        mutations: tuple[Mutation, ...] = (),
         chain_id: int = CHAIN_ID,
         is_deputy: bool = False,
     ) -> None:
-        self.evm: Any = EVM(spec_id=fork, gas_limit=30_000_000, env=Env(cfg=CfgEnv(chain_id=chain_id)))
+        self.evm: Any = EVM(spec_id="CANCUN", gas_limit=30_000_000, env=Env(cfg=CfgEnv(chain_id=chain_id)))
         self.now_s = START_S
         self.gas_used = 0
         self.logs: list[Any] = []
         self.entered: list[int] = []
-        self._level, self._mutation = level, mutation
+        self._level, self._mutation = level, None
+        self._mutations = mutations
         self.domain = Domain(chain_id, SETTLEMENT)
         self.owners = self.deploy_own("Owners")
         nonce = self.evm.basic(DEPLOYER).nonce
         writer = self.owners.address if is_deputy else compute_create_address(DEPLOYER, nonce + 1)
         self.inbox = self.deploy_own("Inbox", VAULT, ESCAPE, writer)
         self.keys = self.deploy_own("Keys", self.inbox.address, self.owners.address, SETTLEMENT)
+
+    def deploy_own(self, name: str, *arguments: object) -> Contract:
+        """Deploy one of the house's contracts with this world's changes of its source."""
+        source = read_source(name)
+        for _, old, new in (mutation for mutation in self._mutations if mutation[0] == name):
+            assert 1 == source.count(old), "A mutation should change exactly one place."
+            source = source.replace(old, new)
+        return self.deploy(name, source, *arguments)
 
     def deploy_wallet(self, name: str, *arguments: object) -> Contract:
         """Deploy one of the tests' wallets."""
@@ -161,5 +169,3 @@ def compute_create2_address(factory: str, salt: bytes, code: bytes) -> str:
     """Return where a factory creates this code."""
     preimage = b"\xff" + bytes.fromhex(factory[2:]) + salt + keccak256(code)
     return to_checksum_address(keccak256(preimage)[12:])
-
-

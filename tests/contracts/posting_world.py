@@ -64,9 +64,7 @@ class PostingWorld:
         """Return a poster as a new process would make it."""
         chain = self.chain(addresses, confirmations)
         contract = HeaderContract(self.manifest.settlement)
-        return Poster(
-            chain, OPERATOR, contract, self.source, PostingRecord(record), FeePolicy(**policy)
-        )
+        return Poster(chain, OPERATOR, contract, self.source, PostingRecord(record), FeePolicy(**policy))
 
     def chain(self, addresses: list[str] | None = None, confirmations: int = 2) -> WitnessedChain:
         """Return the chain through these endpoints, the node's own if none is named."""

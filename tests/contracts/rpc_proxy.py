@@ -1,4 +1,4 @@
-"""A real HTTP server in front of a node that delays, drops, cuts and changes answers as a test tells it to."""
+"""A real HTTP server in front of a node that delays, drops, cuts and changes answers as a test says."""
 
 import json
 import threading

@@ -3,15 +3,12 @@
 import pytest
 from eth_abi.abi import decode, encode
 from eth_account.messages import _hash_eip191_message, encode_typed_data
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from novate.protocol.frame import keccak256
 from novate.settlement.compiler import OPTIMISATION_LEVELS
 from novate.settlement.owner_signature import (
     KeyTerms,
     compute_subaccount,
-    pack_passkey,
     sign_digest,
     wrap_undeployed,
 )
@@ -36,8 +33,8 @@ SALT = b"\x01" * 32
 
 @pytest.fixture(params=OPTIMISATION_LEVELS)
 def world(request: pytest.FixtureRequest) -> KeysWorld:
-    """A fresh world at each optimisation level, on a fork that has the precompile of P-256."""
-    return KeysWorld(request.param, fork="OSAKA")
+    """A fresh world at each optimisation level."""
+    return KeysWorld(request.param)
 
 
 def read_entry(world: KeysWorld) -> tuple[int, str, bytes]:
@@ -54,7 +51,7 @@ def read_entry(world: KeysWorld) -> tuple[int, str, bytes]:
 
 
 def test_an_owner_authorises_and_revokes_by_itself(world: KeysWorld) -> None:
-    """A transaction of the owner needs no signature; the inbox holds key and terms word by word [SETTLE-36]."""
+    """The owner's own transaction needs no signature; the inbox holds key and terms [SETTLE-36]."""
     owner = OWNER.address
     assert 1 == world.call(owner, world.keys, "authorise", 0, KEY, tuple(TERMS))
     kind, account, data = read_entry(world)
@@ -109,48 +106,12 @@ def test_a_wallet_that_is_not_there_yet_signs(world: KeysWorld) -> None:
     assert 3 == world.authorise(wallet, sign_digest(OWNER, world.digest_authorise(wallet, 2)), 2)
 
 
-def test_a_device_signs_raw_and_as_a_passkey(world: KeysWorld) -> None:
-    """A P-256 owner is the hash of its public key; both forms of its signature count."""
-    owner = DEVICE.address
-    assert 1 == world.authorise(owner, DEVICE.sign_raw(world.digest_authorise(owner)))
-    assert 2 == world.authorise(owner, DEVICE.sign_passkey(world.digest_authorise(owner, 1)), 1)
-    assert (AUTHORISE_KEY, owner.lower()) == read_entry(world)[:2]
-
-
-def test_a_passkey_must_have_meant_it(world: KeysWorld) -> None:
-    """Another challenge, another type, an absent user or a cut authenticator is no consent."""
-    owner = DEVICE.address
-    digest = world.digest_authorise(owner)
-    untouched = DEVICE.sign_passkey(digest, flags=4)
-    foreign = DEVICE.sign_passkey(world.digest_authorise(owner, 5))
-    cut = bytearray(DEVICE.sign_passkey(digest))
-    cut[6 * 32 + 31] = 36
-    for signature in (untouched, foreign, bytes(cut)):
-        with pytest.raises(Reverted):
-            world.authorise(owner, signature)
-    with pytest.raises(ValueError, match="client data"):
-        DEVICE.sign_passkey(digest, kind="webauthn.create")
-    with pytest.raises(ValueError, match="client data"):
-        pack_passkey(bytes(128), bytes(37), b'{"type":"webauthn.get"}', digest)
-    assert 1 == world.authorise(owner, DEVICE.sign_passkey(digest))
-
-
 def test_without_the_precompile_no_device_is_an_owner() -> None:
     """On a chain where 0x100 is an empty account the call succeeds with nothing, and that is a refusal."""
-    world = KeysWorld(fork="CANCUN")
+    world = KeysWorld()
     with pytest.raises(Reverted, match="not signed by the owner"):
         world.authorise(DEVICE.address, DEVICE.sign_raw(world.digest_authorise(DEVICE.address)))
 
-
-@settings(max_examples=30, deadline=None)
-@given(digest=st.binary(min_size=32, max_size=32))
-def test_challenges_are_base64url(digest: bytes) -> None:
-    """Every digest is written as a browser writes it, or the device's signature would not be found right."""
-    world = SHARED
-    assert world.view(world.owners, "verify", DEVICE.address, digest, DEVICE.sign_passkey(digest))
-
-
-SHARED = KeysWorld(fork="OSAKA")
 
 REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "no scope": ({"terms": TERMS._replace(scope=0)}, "scope out of range"),
@@ -176,8 +137,8 @@ def test_what_the_law_would_refuse_is_refused(name: str) -> None:
         world.authorise(OWNER.address, world.sign(OWNER, **changes), **changes)
     if name != "late":
         arguments = (changes.get("subaccount", 0), changes.get("key", KEY))
+        terms: KeyTerms = changes.get("terms", TERMS)  # type: ignore[assignment]
         with pytest.raises(Reverted, match=reason):
-            terms: KeyTerms = changes.get("terms", TERMS)  # type: ignore[assignment]
             world.call(OWNER.address, world.keys, "authorise", *arguments, tuple(terms))
     assert 0 == world.count()
 
@@ -198,7 +159,12 @@ def make_typed_data(world: KeysWorld) -> dict[str, object]:
     """Return an authorisation as a wallet shows it."""
     names = ("owner", "subaccount", "key", "scope", "expiresNs", "maxNotional", "maxDelta", "maxVega")
     kinds = ("address", "uint32", "address", "uint32", *["uint64"] * 4)
-    rest = (("ratePerMinute", "uint32"), ("generation", "uint256"), ("nonce", "uint256"), ("deadline", "uint64"))
+    rest = (
+        ("ratePerMinute", "uint32"),
+        ("generation", "uint256"),
+        ("nonce", "uint256"),
+        ("deadline", "uint64"),
+    )
     fields = [*zip(names, kinds, strict=True), *rest]
     values = (OWNER.address, 0, KEY, *TERMS, 0, 0, DEADLINE_S)
     domain = [("name", "string"), ("version", "string"), ("chainId", "uint256")]

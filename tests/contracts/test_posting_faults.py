@@ -91,7 +91,7 @@ LIES: dict[str, tuple[Lie, type[Exception], str]] = {
 def test_a_lie_stops_posting_until_it_ends(
     world: PostingWorld, proxies: list[Proxy], tmp_path: Path, name: str, liar: int
 ) -> None:
-    """Whichever endpoint lies, nothing is sent and the message says what they disagree on; then it goes on."""
+    """Whichever endpoint lies, nothing is sent and the message says about what; then it goes on."""
     lie, error, message = LIES[name]
     poster = world.poster(tmp_path / "record.json", [proxy.address for proxy in proxies])
     world.node.mine(20)
@@ -105,9 +105,7 @@ def test_a_lie_stops_posting_until_it_ends(
     world.require_posted(2)
 
 
-def test_one_liar_alone_would_be_believed(
-    world: PostingWorld, proxies: list[Proxy], tmp_path: Path
-) -> None:
+def test_one_liar_alone_would_be_believed(world: PostingWorld, proxies: list[Proxy], tmp_path: Path) -> None:
     """The undefended twin: a poster with one endpoint sends into the void what that endpoint tells it to."""
     proxies[0].lie = lie_about_nonce
     poster = world.poster(tmp_path / "record.json", [proxies[0].address])
@@ -132,7 +130,7 @@ def test_silence_stops_posting_until_it_ends(
     """An endpoint without a usable answer stops the poster with its name, and no longer than it lasts."""
     poster = world.poster(tmp_path / "record.json", [proxy.address for proxy in proxies])
     FAULTS[name](proxies[1])
-    with pytest.raises(EndpointError, match="endpoint 2 .* gave no usable answer to eth_chainId"):
+    with pytest.raises(EndpointError, match=r"endpoint 2 .* gave no usable answer to eth_chainId"):
         poster.step(2)
     proxies[1].heal()
     world.drive(poster, 2)
@@ -210,7 +208,7 @@ def run_until_killed(world: PostingWorld, record: Path, reaper: Reaper) -> bool:
 def test_death_at_any_operation_loses_and_doubles_nothing(
     world: PostingWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed once at each request and each write of the record, the next process ends with each batch once."""
+    """Killed once at each request and each write of the record, the next process posts each batch once."""
     kill_at, is_done = 0, False
     while not is_done:
         kill_at += 1
@@ -241,5 +239,5 @@ def test_an_alarm_names_no_secret(world: PostingWorld, proxies: list[Proxy], tmp
 def test_alarms_are_not_answers(world: PostingWorld, tmp_path: Path) -> None:
     """A posting key without ether holds posting with the node's own words."""
     world.node.ask("anvil_setBalance", world.poster(None).account.address, "0x0")
-    with pytest.raises(PostingHeld, match="batch 1 was not taken.*[Ff]unds"):
+    with pytest.raises(PostingHeld, match=r"batch 1 was not taken.*[Ff]unds"):
         world.poster(tmp_path / "record.json").step(1)

@@ -75,9 +75,7 @@ def compute_subaccount(owner: str, subaccount: int) -> str:
     """Return the address of an owner's account by its number, 0 for the owner's own [SUB-1]."""
     if subaccount == 0:
         return to_checksum_address(owner)
-    return to_checksum_address(
-        keccak256(to_canonical_address(owner) + subaccount.to_bytes(32, "big"))[12:]
-    )
+    return to_checksum_address(keccak256(to_canonical_address(owner) + subaccount.to_bytes(32, "big"))[12:])
 
 
 def sign_digest(account: LocalAccount, digest: bytes) -> bytes:
@@ -114,6 +112,4 @@ def pack_passkey(signature: bytes, authenticator: bytes, client_json: bytes, dig
     if not client_json.startswith(head + b'"'):
         raise ValueError("the client data does not begin with type and challenge of this digest")
     words = [signature[start : start + 32] for start in range(0, 128, 32)]
-    return encode_abi(
-        ["bytes32"] * 4 + ["bytes", "bytes"], [*words, authenticator, client_json[len(head) :]]
-    )
+    return encode_abi(["bytes32"] * 4 + ["bytes", "bytes"], [*words, authenticator, client_json[len(head) :]])
