@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from eth_abi.abi import encode as encode_abi
 from eth_account.signers.local import LocalAccount
+from eth_typing import Hash32
 from eth_utils.address import to_canonical_address, to_checksum_address
 
 from novate.protocol.frame import keccak256
@@ -80,7 +81,7 @@ def compute_subaccount(owner: str, subaccount: int) -> str:
 
 def sign_digest(account: LocalAccount, digest: bytes) -> bytes:
     """Return the 65 bytes of a key of secp256k1, with low s."""
-    return bytes(account.unsafe_sign_hash(digest).signature)
+    return bytes(account.unsafe_sign_hash(Hash32(digest)).signature)
 
 
 def wrap_undeployed(factory: str, call: bytes, signature: bytes) -> bytes:
