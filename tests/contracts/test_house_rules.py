@@ -85,7 +85,7 @@ def test_literals_survive_compilation(path, level: str) -> None:  # type: ignore
     code = compile_contract(path.stem, level)
     for literal in re.findall(r"= (\d{4,})\b", strip_words(path.read_text())):
         value = int(literal)
-        # The optimiser may write `x > c` as `x >= c + 1`, a constant times another, a power of two as a shift.
+        # The optimiser may write `x > c` as `x >= c + 1`, constants multiplied, a power of two as a shift.
         near = [number.to_bytes((number.bit_length() + 7) // 8, "big") for number in (value, value + 1)]
         is_there = any(raw in code.creation_code for raw in near)
         assert is_there or value & (value - 1) == 0 or literal in ("3600", "1000000000"), literal
