@@ -29,7 +29,8 @@ from novate.protocol.batch_data import (
 from novate.protocol.frame import HEADER_BYTES as FRAME_HEADER_BYTES
 from novate.protocol.generated.codes import CommandKind
 from novate.protocol.header import HEADER_BYTES, decode_header
-from novate.settlement.batch_source import DataMode, PublishedBatches, hash_blobs, store_blobs
+from novate.settlement.batch_source import DataMode, PublishedBatches
+from novate.settlement.blobs import make_sidecar, store_blobs
 from novate.settlement.client import SettlementClient, SettlementError, deploy_contracts
 from novate.settlement.endpoints import WitnessedChain, open_endpoints
 from novate.settlement.fees import FeePolicy
@@ -162,7 +163,7 @@ class BeaconHandler(BaseHTTPRequestHandler):
         else:
             slot = int(url.path.removeprefix("/eth/v1/beacon/blobs/"))
             wanted = urllib.parse.parse_qs(url.query)["versioned_hashes"][0].split(",")
-            held = {"0x" + hash_blobs([blob])[0].hex(): blob for blob in self.blobs[slot]}
+            held = {"0x" + make_sidecar((blob,)).versioned_hashes[0].hex(): blob for blob in self.blobs[slot]}
             answer = {"data": ["0x" + held[name].hex() for name in wanted]}
         body = json.dumps(answer).encode()
         self.send_response(200)

@@ -12,6 +12,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
+from novate.apps.post_cli import post
+
 app = typer.Typer(
     help="A self-custodial options exchange whose rules are one published integer program.",
     no_args_is_help=True,
@@ -19,6 +21,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
 )
+app.command()(post)
 Result = TypeVar("Result")
 SPEED_MAX = 3_600
 SECONDS_MAX = 86_400

@@ -10,15 +10,12 @@ from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
-from eth_account.typed_transactions.base import Blob, BlobPooledTransactionData
-from hexbytes import HexBytes
-
 from novate.protocol.batch_data import encode_batch_data, pack_blobs
 from novate.protocol.frame import FRAME_BYTES_MIN, FrameError, decode_frame
 from novate.protocol.frame import HEADER as FRAME_HEADER
 from novate.protocol.header import HEADER_BYTES, BatchHeader, decode_header
+from novate.settlement.blobs import store_blobs
 from novate.settlement.client import SettlementError
-from novate.settlement.files import replace_file
 from novate.settlement.posting import PostedData
 
 # Nodes take transactions of at most 2^17 bytes; what is not data needs a little.
@@ -32,21 +29,6 @@ class DataMode(StrEnum):
     BLOBS = "blobs"
     CALLDATA = "calldata"
     OFF_CHAIN = "off-chain"
-
-
-def hash_blobs(blobs: list[bytes]) -> list[bytes]:
-    """Return the versioned hashes of blobs (EIP-4844)."""
-    pooled = BlobPooledTransactionData(blobs=[Blob(data=HexBytes(blob)) for blob in blobs])
-    return [bytes(versioned.data) for versioned in pooled.versioned_hashes]
-
-
-def store_blobs(folder: Path, blobs: list[bytes]) -> None:
-    """Keep blobs by versioned hash, for those who come after the chain's nodes have dropped them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for versioned_hash, blob in zip(hash_blobs(blobs), blobs, strict=True):
-        path = folder / f"0x{versioned_hash.hex()}.blob"
-        if not path.exists():
-            replace_file(path, blob)
 
 
 class PublishedBatches:

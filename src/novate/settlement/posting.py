@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from eth_account.signers.local import LocalAccount
 
 from novate.protocol.header import BatchHeader
+from novate.settlement.blobs import make_sidecar
 from novate.settlement.client import SettlementError
 from novate.settlement.endpoints import Block, EndpointRefusal, WitnessedChain
 from novate.settlement.fees import FeePolicy, Fees, PostingHeld
@@ -163,11 +164,16 @@ class Poster:
             "maxPriorityFeePerGas": attempt.tip_wei,
             "maxFeePerGas": attempt.fee_wei,
         }
-        blobs = list(data.blobs) or None
-        if blobs:
-            transaction["maxFeePerBlobGas"] = attempt.blob_fee_wei
-        signed = self.account.sign_transaction(transaction, blobs=blobs)
-        return bytes(signed.raw_transaction), bytes(signed.hash)
+        if not data.blobs:
+            signed = self.account.sign_transaction(transaction)
+            return bytes(signed.raw_transaction), bytes(signed.hash)
+        sidecar = make_sidecar(data.blobs)
+        transaction |= {
+            "maxFeePerBlobGas": attempt.blob_fee_wei,
+            "blobVersionedHashes": sidecar.versioned_hashes,
+        }
+        signed = self.account.sign_transaction(transaction)
+        return sidecar.wrap(bytes(signed.raw_transaction)), bytes(signed.hash)
 
     def _hand_over(self, attempt: Attempt, raw: bytes, tip: Block) -> None:
         """Send an attempt to every endpoint and judge what they say."""
