@@ -10,12 +10,14 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import msgspec
 import pytest
 from eth_account import Account
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from web3 import Web3
 
+from novate.apps.post import open_poster, run_posting
 from novate.protocol.batch_data import (
     BLOB_BYTES,
     BLOB_USED_BYTES,
@@ -44,6 +46,7 @@ from novate.verification.rebuild import ChainSource
 from novate.verification.verdict import verify_chain
 from tests.contracts.anvil_node import CHAIN_ID, Anvil, run_anvil
 from tests.contracts.posting_world import PostingWorld
+from tests.contracts.rpc_proxy import open_proxies
 from tests.verification.small_genesis import OPERATOR_SECRET, START_S, make_genesis
 from tests.verification.small_venue import Lies, publish, write_script
 
@@ -228,11 +231,36 @@ def test_a_venue_is_rebuilt_from_blobs(venue: Venue, tmp_path: Path) -> None:
     assert "the blob cannot be read" in verify_chain(source).describe()
 
 
-def test_a_venue_is_rebuilt_from_calldata(venue: Venue, tmp_path: Path) -> None:
-    """The transactions alone are enough."""
-    venue.post(DataMode.CALLDATA)
+def test_a_venue_is_rebuilt_from_calldata(
+    venue: Venue, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What `novate post` brings over is enough by itself; a silent node holds it once, and then it goes on."""
+    key = tmp_path / "operator.key"
+    key.touch(0o600)
+    key.write_text(OPERATOR_SECRET.hex())
+    manifest = venue.client.manifest
+    with open_proxies(venue.node.address, 1) as proxies:
+        proxies[0].is_dropping = True
+        addresses = [venue.node.address, proxies[0].address]
+        mode, policy = DataMode.CALLDATA, FeePolicy()
+        poster = open_poster(venue.folder, manifest, key, addresses, tmp_path / "state", mode, 2, policy)
+        naps = []
+
+        def nap(seconds: float) -> None:
+            naps.append(seconds)
+            venue.node.mine()
+            if len(naps) == 3:
+                proxies[0].heal()
+
+        progress = run_posting(poster, venue.folder, venue.genesis.hash, once=True, sleep=nap)
+    assert (3, 3) == (progress.posted, progress.confirmed)
+    held = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert ["posting is held"] == [message[:15] for message in held]
     verdict = verify_chain(ChainSource(tmp_path, venue.node.address))
     assert verdict.ok, verdict.describe()
+    foreign = msgspec.structs.replace(manifest, genesis_hash="0x" + "00" * 32)
+    with pytest.raises(SettlementError, match="another genesis file"):
+        open_poster(venue.folder, foreign, key, addresses, tmp_path / "state", mode, 2, policy)
 
 
 def test_a_venue_is_rebuilt_from_anybodys_copy(venue: Venue, tmp_path: Path) -> None:
