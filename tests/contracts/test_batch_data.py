@@ -234,7 +234,7 @@ def test_a_venue_is_rebuilt_from_blobs(venue: Venue, tmp_path: Path) -> None:
 def test_a_venue_is_rebuilt_from_calldata(
     venue: Venue, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What `novate post` brings over is enough by itself; a silent node holds it once, and then it goes on."""
+    """What `novate post` brings over is enough by itself; a silent node holds it once, then it goes on."""
     key = tmp_path / "operator.key"
     key.touch(0o600)
     key.write_text(OPERATOR_SECRET.hex())

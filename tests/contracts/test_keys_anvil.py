@@ -88,7 +88,7 @@ def test_a_device_signs_raw_and_as_a_passkey(judges: list[Contract]) -> None:
 
 
 def test_a_high_s_of_a_device_is_nobodys(judges: list[Contract]) -> None:
-    """The malleated twin of a P-256 signature, which the precompile accepts, is refused [SIG-01]."""
+    """The malleated twin of a P-256 signature, which the precompile accepts, is refused, SIG-01."""
     r, s = DEVICE.sign(DIGEST)
     words = (r, max(s, P256_ORDER - s), DEVICE.x, DEVICE.y)
     malleated = b"".join(word.to_bytes(32, "big") for word in words)
