@@ -51,6 +51,8 @@ from tests.verification.small_genesis import OPERATOR_SECRET, START_S, make_gene
 from tests.verification.small_venue import Lies, publish, write_script
 
 OPERATOR = Account.from_key(OPERATOR_SECRET)
+# A node checks 128 proofs for each blob before it answers.
+BLOB_TIMEOUT_S = 120.0
 
 
 @given(number=st.integers(0, 2**64 - 1), payloads=st.lists(st.binary(max_size=50), max_size=20))
@@ -133,7 +135,7 @@ class Venue:
     def post(self, mode: DataMode) -> None:
         """Post every batch."""
         source = PublishedBatches(self.folder, self.genesis.hash, mode, self.folder / "blobs")
-        chain = WitnessedChain(open_endpoints([self.node.address], 20.0), CHAIN_ID, 0)
+        chain = WitnessedChain(open_endpoints([self.node.address], BLOB_TIMEOUT_S), CHAIN_ID, 0)
         contract = HeaderContract(self.client.manifest.settlement)
         poster = Poster(chain, OPERATOR, contract, source, PostingRecord(None), FeePolicy(window=1))
         for _ in range(10):
@@ -312,6 +314,7 @@ def test_a_batch_may_need_several_blobs(node: Anvil, tmp_path: Path) -> None:
         store_blobs(tmp_path, blobs)
     world.source.posted = [PostedData(blobs=tuple(blobs)) for blobs in packed]
     poster = world.poster(tmp_path / "record.json", stuck_blocks=0)
+    poster.chain = WitnessedChain(open_endpoints([node.address], BLOB_TIMEOUT_S), CHAIN_ID, 2)
     poster.step(1)
     first = poster.record.attempts[0]
     poster.step(2)
