@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from novate.settlement.client import SettlementClient, SettlementError
-from novate.settlement.deposit_watch import DeepReorganisation, DepositWatch, watch_vault
+from novate.settlement.client import Sender, SettlementClient, SettlementError
+from novate.settlement.deposit_watch import DeepReorganisation, DepositWatch, watch_inbox, watch_vault
 from novate.settlement.endpoints import EndpointsDisagree
 from novate.settlement.fees import GWEI
 from tests.contracts.anvil_node import Anvil, run_anvil
-from tests.contracts.posting_world import TRADER, PostingWorld
+from tests.contracts.posting_world import OPERATOR, TRADER, PostingWorld
 from tests.contracts.rpc_proxy import Lie, Proxy, open_proxies
 
 DEPTH = 4
@@ -220,3 +220,18 @@ def test_one_liar_alone_would_be_believed(world: PostingWorld, proxies: list[Pro
     both = watch(world, addresses=[proxy.address for proxy in proxies])
     with pytest.raises(EndpointsDisagree, match="disagree on the logs"):
         both.poll()
+
+
+def test_an_inbox_is_watched_as_a_vault_is(world: PostingWorld) -> None:
+    """Entries of the inbox are deposits; one of another kind is named and never passed over."""
+    trader = Sender(world.node.web3, TRADER)
+    other = OPERATOR.address
+    inbox = str(trader.deploy("Inbox", TRADER.address, TRADER.address, other)["contractAddress"])
+    watcher = DepositWatch(world.chain(None, 1), watch_inbox(inbox), 0, world.manifest.block_number)
+    for kind, amount in ((1, 5), (1, 6), (2, 0)):
+        trader.call(inbox, "Inbox", "append", kind, other, 0, amount, b"")
+    assert [(1, 5), (2, 6)] == amounts(watcher)
+    world.node.mine()
+    with pytest.raises(SettlementError, match="entry 3 is of kind 2"):
+        watcher.poll()
+    assert 2 == watcher.cursor

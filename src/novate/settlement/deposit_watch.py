@@ -25,6 +25,9 @@ from novate.settlement.endpoints import (
 )
 from novate.settlement.files import replace_file
 
+WORD_BYTES = 32
+DEPOSIT_KIND, CASH = 1, 0
+
 
 class DeepReorganisation(SettlementError):
     """The chain replaced blocks that had been confirmed. Nothing is credited until a person has looked."""
@@ -51,6 +54,28 @@ def watch_vault(vault: str) -> DepositLog:
     """Return the deposit log of a vault [SETTLE-8]."""
     topic = keccak256(b"Deposited(uint64,address,uint256)")
     return DepositLog(to_checksum_address(vault), topic, decode_deposited, keccak256(b"depositCursor()")[:4])
+
+
+def decode_entered(entry: ChainLogEntry) -> Deposit:
+    """Return the deposit of an inbox's `Entered(cursor, kind, account, asset, amount, data)` log.
+
+    Errors     SettlementError for an entry of another kind or asset: its cursor cannot be passed over.
+    """
+    if len(entry.topics) != 3 or len(entry.data) < 4 * WORD_BYTES:
+        raise SettlementError(f"a log of block {entry.block_number} is no entry")
+    cursor = int.from_bytes(entry.topics[1], "big")
+    kind, asset, amount = (
+        int.from_bytes(entry.data[place : place + WORD_BYTES], "big") for place in range(0, 96, WORD_BYTES)
+    )
+    if (kind, asset) != (DEPOSIT_KIND, CASH):
+        raise SettlementError(f"entry {cursor} is of kind {kind} and asset {asset}, no deposit of cash")
+    return Deposit(cursor, entry.topics[2][12:], amount, entry.block_number)
+
+
+def watch_inbox(inbox: str) -> DepositLog:
+    """Return the deposit log of an inbox, whose only writer is a vault of one asset."""
+    topic = keccak256(b"Entered(uint64,uint8,address,uint8,uint256,bytes)")
+    return DepositLog(to_checksum_address(inbox), topic, decode_entered, keccak256(b"count()")[:4])
 
 
 class Mark(msgspec.Struct, frozen=True):
