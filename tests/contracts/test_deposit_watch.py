@@ -145,6 +145,14 @@ def test_a_restart_goes_on_where_it_was(world: PostingWorld, tmp_path: Path) -> 
     assert [(1, 5), (2, 6)] == amounts(watch(world, 0, path))
 
 
+def test_credits_beyond_the_chain_are_said_aloud(world: PostingWorld) -> None:
+    """A process that has credited more than the chain holds, with no mark left, hands over nothing."""
+    deposit(world, 5)
+    world.node.mine(DEPTH)
+    with pytest.raises(EndpointsDisagree, match=r"counts 1 deposits at block .*, 2 were credited"):
+        watch(world, 2).poll()
+
+
 def test_a_damaged_mark_is_an_error(world: PostingWorld, tmp_path: Path) -> None:
     """A mark that cannot be read is not taken for none."""
     path = tmp_path / "mark.json"

@@ -174,3 +174,8 @@ class DepositWatch:
         count = int.from_bytes(self._chain.call(self._log.address, self._log.count_call, anchor), "big")
         if count > cursor:
             raise EndpointsDisagree(f"the vault counts {count} deposits, its logs show {cursor}")
+        if count < cursor:
+            # A branch that is still growing, or one that never had what was credited.
+            raise EndpointsDisagree(
+                f"the vault counts {count} deposits at block {anchor.number}, {cursor} were credited"
+            )
