@@ -29,6 +29,11 @@ FORBIDDEN = {
     "ether": re.compile(r"@payable|\bmsg\.value\b|\bsend\("),
     "an unsafe operation": re.compile(r"\bunsafe_\w+"),
 }
+# Places where a forbidden form is the only one, and why it is safe there.
+EXCEPTIONS = {
+    # A precompile and a factory take bare bytes. The contract that calls them has no right and no state.
+    ("Owners", "a raw instruction"): 2,
+}
 
 # What a rule lets through, by function and not by line: each of these is small and does nothing else.
 ALLOWED = {
@@ -56,8 +61,8 @@ def strip_words(source: str) -> str:
 
 def test_there_are_contracts() -> None:
     """The rules below are not vacuous."""
-    names = {"Bond", "DepositBox", "DepositBoxes", "Inbox", "Settlement", "TestUSD", "Validators", "Vault"}
-    assert names <= {path.stem for path in SOURCES}
+    names = {"Bond", "Books", "DepositBox", "DepositBoxes", "Escape", "Inbox", "Keys", "Owners", "Settlement"}
+    assert names | {"TestUSD", "Validators", "Vault"} <= {path.stem for path in SOURCES}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
@@ -80,7 +85,8 @@ def test_pragmas_are_exact(path) -> None:  # type: ignore[no-untyped-def]
 def test_forbidden_forms(path, rule: str) -> None:  # type: ignore[no-untyped-def]
     """No contract uses a form that an advisory or the house forbids."""
     code = strip_functions(strip_words(path.read_text()), ALLOWED.get(rule, ()))
-    assert [] == [line for line in code.splitlines() if FORBIDDEN[rule].search(line)]
+    found = [line for line in code.splitlines() if FORBIDDEN[rule].search(line)]
+    assert EXCEPTIONS.get((path.stem, rule), 0) == len(found), found
 
 
 def test_raw_calls_fail_softly() -> None:
@@ -106,11 +112,10 @@ def test_literals_survive_compilation(path, level: str) -> None:  # type: ignore
     code = compile_contract(path.stem, level)
     for literal in re.findall(r"= (\d{4,})\b", strip_words(path.read_text())):
         value = int(literal)
-        raw = value.to_bytes((value.bit_length() + 7) // 8, "big")
-        # The optimiser may write a constant times another, or a power of two as a shift.
-        assert raw in code.creation_code or value & (value - 1) == 0 or literal in ("3600", "1000000000"), (
-            literal
-        )
+        # The optimiser may write `x > c` as `x >= c + 1`, constants multiplied, a power of two as a shift.
+        near = [number.to_bytes((number.bit_length() + 7) // 8, "big") for number in (value, value + 1)]
+        is_there = any(raw in code.creation_code for raw in near)
+        assert is_there or value & (value - 1) == 0 or literal in ("3600", "1000000000"), literal
 
 
 def test_the_compiler_refuses_what_it_cannot_trust() -> None:

@@ -14,6 +14,7 @@ from novate.apps.cli_contracts import contracts_app, deploy
 from novate.apps.cli_doctor import doctor
 from novate.apps.cli_exit import exit_app
 from novate.apps.cli_gateway import gateway, keys
+from novate.apps.cli_post import post
 from novate.apps.cli_run import AdminPort, ServeHost, ServePort, fail, run_loop
 from novate.apps.cli_standby import standby
 from novate.apps.cli_stress import propose_slice, stress
@@ -179,6 +180,16 @@ def verify(
         str | None, typer.Option(help="Node whose contracts are read, not the published chain.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+    from_chain: Annotated[
+        bool, typer.Option(help="Rebuild everything from the node's chain; TARGET is the genesis file.")
+    ] = False,
+    blobs: Annotated[
+        str | None, typer.Option(help="Blobs: a folder, or a server of the beacon API.", show_default=False)
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Anybody's copy of the folder, where data is kept off chain.")
+    ] = None,
+    keep: Annotated[Path | None, typer.Option(help="Write the rebuilt folder here.")] = None,
 ) -> None:
     """Compute again everything that a venue decided, from what it published.
 
@@ -193,9 +204,18 @@ def verify(
       novate verify http://127.0.0.1:8080/published
 
       novate verify venue/published --json
+
+      novate verify genesis.json --from-chain --rpc http://127.0.0.1:8545 --blobs blobs
     """
     from novate.verification.console import run_verification
+    from novate.verification.rebuild import ChainSource
 
+    if from_chain:
+        if rpc is None:
+            raise typer.BadParameter("--from-chain needs --rpc")
+        raise typer.Exit(run_verification(ChainSource(Path(target), rpc, blobs, data, keep), as_json=as_json))
+    if blobs or data or keep:
+        raise typer.BadParameter("--blobs, --data and --keep go with --from-chain")
     published = Path(target) / "published"
     raise typer.Exit(run_verification(published if published.is_dir() else target, rpc, as_json))
 
@@ -236,6 +256,7 @@ def claim(
 
 app.command()(stress)
 app.command()(deploy)
+app.command()(post)
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(exit_app, name="exit")
 app.command("slice")(propose_slice)

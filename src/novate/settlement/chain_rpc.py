@@ -224,9 +224,21 @@ class ChainRpc:
 
     def _read_number(self, tag: object) -> int:
         head = len(self._chain.blocks) - 1
+        if isinstance(tag, dict):
+            return self._find_number(tag)
         if tag in ("latest", "pending", "safe", "finalized", None):
             return head
         return 0 if tag == "earliest" else _read_integer(tag)
+
+    def _find_number(self, place: dict[str, Any]) -> int:
+        """Return the number of the block that EIP-1898 names by number or by hash."""
+        if "blockNumber" in place:
+            return _read_integer(place["blockNumber"])
+        wanted = _read_bytes(place.get("blockHash"), 32)
+        for block in reversed(self._chain.blocks):
+            if block.hash == wanted:
+                return block.number
+        raise RpcError(SERVER_ERROR, f"there is no block {_hex(wanted)}")
 
     def _at_head(self, address: object, tag: object) -> bytes:
         """Return the address, if the state asked for is the head's."""

@@ -9,7 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from novate.verification.findings import FAILED, OK, Verdict
-from novate.verification.verdict import verify_directory
+from novate.verification.rebuild import ChainSource
+from novate.verification.verdict import Progress as ShowProgress
+from novate.verification.verdict import ignore_progress, verify_chain, verify_directory
 
 STYLE = {OK: "green", FAILED: "bold red"}
 
@@ -32,13 +34,23 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
         console.print(f"[bold red]not ok[/] {escape(verdict.describe())}", soft_wrap=True)
 
 
+def find_verdict(target: str | Path | ChainSource, rpc: str | None, progress: ShowProgress) -> Verdict:
+    """Return the verdict on a folder, an address, or what stands on a chain."""
+    if isinstance(target, ChainSource):
+        return verify_chain(target, progress)
+    return verify_directory(target, progress, rpc)
+
+
 def run_verification(
-    target: str | Path, rpc: str | None = None, as_json: bool = False, console: Console | None = None
+    target: str | Path | ChainSource,
+    rpc: str | None = None,
+    as_json: bool = False,
+    console: Console | None = None,
 ) -> int:
-    """Verify a folder or address, print the verdict, and return the exit status: 0 if it holds, 1 if not."""
+    """Verify a folder, an address or a chain, print the verdict, return the exit status: 0 if it holds."""
     console = console or Console()
     if as_json:
-        verdict = verify_directory(target, rpc=rpc)
+        verdict = find_verdict(target, rpc, ignore_progress)
         console.print_json(json.dumps(verdict.to_json()))
         return 0 if verdict.ok else 1
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -47,9 +59,9 @@ def run_verification(
 
         def show_progress(name: str, done: int, total: int) -> None:
             if name not in tasks:
-                tasks[name] = bars.add_task(name, total=total)
-            bars.update(tasks[name], completed=done)
+                tasks[name] = bars.add_task(name, total=total or None)
+            bars.update(tasks[name], completed=done, total=total or None)
 
-        verdict = verify_directory(target, show_progress, rpc)
+        verdict = find_verdict(target, rpc, show_progress)
     print_verdict(verdict, console)
     return 0 if verdict.ok else 1

@@ -49,6 +49,7 @@ from novate.verification.published import (
     read_genesis,
     read_head,
 )
+from novate.verification.rebuild import ChainSource
 from novate.verification.signatures import check_signatures
 
 # Called with the name of the check, how much is done and how much there is.
@@ -223,3 +224,8 @@ def verify_directory(
     `rpc` names a node whose contracts are read instead of the published chain. Never raises on any bytes.
     """
     return Verifier(lambda: read_files(path), rpc, progress).run()
+
+
+def verify_chain(source: ChainSource, progress: Progress = ignore_progress) -> Verdict:
+    """Return the verdict on what stands on a chain, rebuilt from its data alone [SETTLE-33]."""
+    return Verifier(lambda: source.read(progress), source.rpc, progress).run()
