@@ -150,4 +150,4 @@ class Chain(JSONBaseProvider):
 
     def list_deposits(self) -> list[Deposit]:
         """Every deposit that stands on the chain now, by cursor."""
-        return list_deposits(self.inner, self.manifest.vault)
+        return list_deposits(self.inner, self.manifest.inbox)

@@ -13,7 +13,8 @@ from novate.protocol.generated.constants import NS_PER_DAY, NS_PER_S
 from novate.protocol.genesis import FEE_NAMES, Genesis, encode_genesis, parse_genesis
 from novate.protocol.signing import compute_subaccount_address
 from novate.settlement.chain_rpc import EmbeddedProvider
-from novate.settlement.client import SettlementClient, compute_create_address, deploy_contracts
+from novate.settlement.client import SettlementClient, compute_create_address
+from novate.settlement.deployment import deploy_contracts
 from novate.settlement.embedded_chain import EmbeddedChain
 from novate.settlement.manifest import Manifest
 

@@ -28,12 +28,13 @@ def select(signature: str) -> bytes:
     return keccak256(signature.encode())[:4]
 
 
-DEPOSIT_FOR = select("depositFor(address,uint256)")
-CLAIM = select("claim(uint64,uint64,address,uint256,bytes32[])")
+DEPOSIT_FOR = select("depositFor(uint8,address,uint256)")
+CLAIM = select("claim(uint64,uint64,uint8,address,uint256,bytes32[])")
 IS_CLAIMED = select("isClaimed(uint64,uint64)")
 BALANCE_OF = select("balanceOf(address)")
 HEADER_HASH = select("headerHash(uint64)")
-DEPOSITED = keccak256(b"Deposited(uint64,address,uint256)")
+ENTERED = keccak256(b"Entered(uint64,uint8,address,uint8,uint256,bytes)")
+CASH = 0
 
 
 def get_bytes(address: str) -> bytes:
@@ -60,14 +61,14 @@ def read_header_hash(chain: EmbeddedChain, settlement: str, number: int) -> byte
 
 def encode_deposit(account: bytes, amount_atoms: int) -> bytes:
     """The call that pays into the vault for an account."""
-    return DEPOSIT_FOR + encode_abi(["address", "uint256"], [account, amount_atoms])
+    return DEPOSIT_FOR + encode_abi(["uint8", "address", "uint256"], [CASH, account, amount_atoms])
 
 
 def encode_claim(withdrawal: Withdrawal, proof: Sequence[bytes]) -> bytes:
     """The call that takes a withdrawal out of the vault."""
-    types = ["uint64", "uint64", "address", "uint256", "bytes32[]"]
-    terms = [withdrawal.batch_number, withdrawal.leaf_index, withdrawal.account, withdrawal.amount_atoms]
-    return CLAIM + encode_abi(types, [*terms, list(proof)])
+    types = ["uint64", "uint64", "uint8", "address", "uint256", "bytes32[]"]
+    place = [withdrawal.batch_number, withdrawal.leaf_index, withdrawal.asset]
+    return CLAIM + encode_abi(types, [*place, withdrawal.account, withdrawal.amount_atoms, list(proof)])
 
 
 def read_balance(chain: EmbeddedChain, token: str, holder: bytes) -> int:
@@ -82,13 +83,13 @@ def is_claimed(chain: EmbeddedChain, vault: str, withdrawal: Withdrawal) -> bool
     return any(chain.call(NOBODY, get_bytes(vault), IS_CLAIMED + terms).output)
 
 
-def list_deposits(chain: EmbeddedChain, vault: str) -> list[Deposit]:
-    """Every deposit that stands on the chain, by cursor."""
-    found, address = [], get_bytes(vault)
+def list_deposits(chain: EmbeddedChain, inbox: str) -> list[Deposit]:
+    """Every deposit that stands on the chain, by cursor; nothing else enters this venue's inbox."""
+    found, address = [], get_bytes(inbox)
     for block, mined in chain.iterate_transactions(0, len(chain.blocks)):
         for log in mined.outcome.logs:
-            if log.address == address and log.topics[0] == DEPOSITED:
+            if log.address == address and log.topics[0] == ENTERED:
                 cursor = int.from_bytes(log.topics[1], "big")
-                (amount,) = decode_abi(["uint256"], log.data)
+                _, _, amount, _ = decode_abi(["uint8", "uint8", "uint256", "bytes"], log.data)
                 found.append(Deposit(cursor, log.topics[2][12:], amount, block.number))
     return found

@@ -6,7 +6,8 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from novate.protocol.header import BatchHeader
-from novate.settlement.client import SettlementClient, deploy_contracts
+from novate.settlement.client import SettlementClient
+from novate.settlement.deployment import deploy_contracts
 from novate.settlement.endpoints import WitnessedChain, open_endpoints
 from novate.settlement.fees import GWEI, FeePolicy, PostingHeld
 from novate.settlement.header_contract import HeaderContract

@@ -33,7 +33,8 @@ from novate.protocol.generated.codes import CommandKind
 from novate.protocol.header import HEADER_BYTES, decode_header
 from novate.settlement.batch_source import DataMode, PublishedBatches
 from novate.settlement.blobs import make_sidecar, store_blobs
-from novate.settlement.client import SettlementClient, SettlementError, deploy_contracts
+from novate.settlement.client import SettlementClient, SettlementError
+from novate.settlement.deployment import deploy_contracts
 from novate.settlement.endpoints import WitnessedChain, open_endpoints
 from novate.settlement.fees import FeePolicy
 from novate.settlement.header_contract import HeaderContract

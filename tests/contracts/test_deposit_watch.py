@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from novate.settlement.client import Sender, SettlementClient, SettlementError
-from novate.settlement.deposit_watch import DeepReorganisation, DepositWatch, watch_inbox, watch_vault
+from novate.settlement.deposit_watch import DeepReorganisation, DepositWatch, watch_inbox
 from novate.settlement.endpoints import EndpointsDisagree
 from novate.settlement.fees import GWEI
 from tests.contracts.anvil_node import Anvil, run_anvil
@@ -49,7 +49,7 @@ def world(node: Anvil, proxies: list[Proxy]) -> Iterator[PostingWorld]:
 def deposit(world: PostingWorld, amount: int) -> None:
     """Make a deposit in a block of its own."""
     trader = SettlementClient(world.node.web3, TRADER, world.manifest)
-    trader._require_sender().call(world.manifest.vault, "Vault", "deposit", amount)
+    trader._require_sender().call(world.manifest.vault, "Vault", "deposit", 0, amount)
 
 
 def watch(
@@ -60,7 +60,7 @@ def watch(
     depth: int = DEPTH,
 ) -> DepositWatch:
     """Return a watcher as a new process would make it."""
-    log = watch_vault(world.manifest.vault)
+    log = watch_inbox(world.manifest.inbox)
     return DepositWatch(world.chain(addresses, depth), log, cursor, world.manifest.block_number, path)
 
 
@@ -103,7 +103,7 @@ def test_without_depth_a_reorganisation_credits_what_is_not_there(world: Posting
     deposit(world, 5)
     assert [(1, 5)] == amounts(watcher)
     world.node.ask("anvil_reorg", 1, [])
-    assert 0 == world.client.deposit_cursor()
+    assert 0 == world.client.entry_count()
 
 
 @pytest.mark.parametrize("has_restarted", [False, True])

@@ -12,8 +12,9 @@ from novate.protocol.withdrawals import (
     prove_withdrawal,
 )
 from novate.settlement.chain_rpc import EmbeddedProvider
-from novate.settlement.client import SettlementClient, deploy_contracts
-from novate.settlement.deposit_watch import DepositWatch, watch_vault
+from novate.settlement.client import SettlementClient
+from novate.settlement.deployment import deploy_contracts
+from novate.settlement.deposit_watch import DepositWatch, watch_inbox
 from novate.settlement.endpoints import Endpoint, WitnessedChain, connect_provider, open_endpoints
 from novate.settlement.fees import FeePolicy
 from novate.settlement.header_contract import HeaderContract
@@ -55,7 +56,7 @@ def live(
     venue.mint(TRADER.address, MINTED_ATOMS)
     user.deposit(TRADER.address, DEPOSITED_ATOMS)
     mine(chain.confirmations)
-    watcher = DepositWatch(chain, watch_vault(manifest.vault), 0, manifest.block_number)
+    watcher = DepositWatch(chain, watch_inbox(manifest.inbox), 0, manifest.block_number)
     credited = watcher.poll()
     assert [DEPOSITED_ATOMS] == [deposit.amount_atoms for deposit in credited]
     account = bytes.fromhex(TRADER.address[2:])

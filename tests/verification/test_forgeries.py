@@ -182,7 +182,11 @@ FORGERIES: list[tuple[Callable[[], Files], str, tuple[str, ...]]] = [
     (price_altered, "signatures", ("commands.log sequence", "(PLACE)", "not that of the account")),
     (command_dropped, "batch headers", ("batches.log batch", "SEAL")),
     (deposit_of_another, "deposits", ("sequence 2 (DEPOSIT)", "entry 2 of the inbox is another")),
-    (deposit_of_more, "deposits", ("sequence 2 (DEPOSIT)", "entry 2 of the inbox is another", "1000000000001 atoms")),
+    (
+        deposit_of_more,
+        "deposits",
+        ("sequence 2 (DEPOSIT)", "entry 2 of the inbox is another", "1000000000001 atoms"),
+    ),
     (deposit_credited_twice, "replay", ("batch 1", "inbox_cursor")),
     (withdrawal_forged, "replay", ("batch 1", "number of withdrawals")),
     (withdrawal_raised, "replay", ("batch 1 withdrawal 0", "another withdrawal")),

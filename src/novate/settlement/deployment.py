@@ -24,7 +24,8 @@ class DeploymentOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a deployment may have beyond its core; the zero address leaves a part out.
 
     Amounts are in the token's smallest units, times in seconds. `day_limits` holds one number per token, 0
-    for no limit; `tokens` are those beside cash. Without a forced deadline there is no exit.
+    for no limit; `tokens` are those beside cash. Without a forced deadline there is no exit, without `keys`
+    no session key is authorised on chain.
     """
 
     token: str | None = None
@@ -46,6 +47,7 @@ class DeploymentOptions(msgspec.Struct, frozen=True, kw_only=True):
     forced_deadline_s: int = 0
     stall_deadline_s: int = 14 * DAY_S
     claim_window_s: int = 14 * DAY_S
+    keys: bool = False
     level: str = DEFAULT_LEVEL
 
 
@@ -67,6 +69,8 @@ def list_contracts(options: DeploymentOptions) -> list[str]:
         names.append("Validators")
     if options.forced_deadline_s:
         names += ["Poseidon2", "Books", "Escape"]
+    if options.keys:
+        names += ["Owners", "Keys"]
     return names
 
 
@@ -106,6 +110,8 @@ def make_arguments(
         "Poseidon2": (),
         "Books": (find("Escape"), places["Settlement"], find("Poseidon2")),
         "Escape": (*served, *waits),
+        "Owners": (),
+        "Keys": (places["Inbox"], find("Owners"), places["Settlement"]),
         "Settlement": (parties, venue.genesis_hash, venue.genesis_state_root, *delays),
         "Inbox": (places["Vault"], find("Escape"), find("Keys")),
         "Vault": ([token, *options.tokens], list(options.day_limits), *writers),

@@ -42,20 +42,6 @@ class DepositLog(NamedTuple):
     count_call: bytes
 
 
-def decode_deposited(entry: ChainLogEntry) -> Deposit:
-    """Return the deposit of a `Deposited(cursor, account, amount)` log."""
-    if len(entry.topics) != 3 or len(entry.data) != 32:
-        raise SettlementError(f"a log of block {entry.block_number} is no deposit")
-    cursor = int.from_bytes(entry.topics[1], "big")
-    return Deposit(cursor, entry.topics[2][12:], int.from_bytes(entry.data, "big"), entry.block_number)
-
-
-def watch_vault(vault: str) -> DepositLog:
-    """Return the deposit log of a vault [SETTLE-8]."""
-    topic = keccak256(b"Deposited(uint64,address,uint256)")
-    return DepositLog(to_checksum_address(vault), topic, decode_deposited, keccak256(b"depositCursor()")[:4])
-
-
 def decode_entered(entry: ChainLogEntry) -> Deposit:
     """Return the deposit of an inbox's `Entered(cursor, kind, account, asset, amount, data)` log.
 
