@@ -50,7 +50,7 @@ PARAMETERS = {
 }
 
 
-def make_genesis(accounts: int, instruments: int, positions: int) -> Genesis:
+def make_genesis(accounts: int, instruments: int, positions: int = 1 << 17) -> Genesis:
     """BTC alone, one oracle."""
     document: dict[str, Any] = {
         "version": 1,

@@ -145,7 +145,7 @@ def test_logs_hold_no_secrets(form: str, root_logger: logging.Logger) -> None:
     """Keys, signatures and tokens are struck out of messages, fields and tracebacks; the rest is there."""
     stream = io.StringIO()
     configure_logs(form, "info", stream)
-    log = logging.getLogger("novate.test")
+    log = logging.getLogger("a.library")
     log.info("order %d placed with %s", 7, SECRET, extra={"sequence": 41, "account": "0xabc"})
     log.warning("Authorization: Bearer %s and access_token=%s", "tok-en-1", "tok-en-2")
     try:
@@ -159,7 +159,7 @@ def test_logs_hold_no_secrets(form: str, root_logger: logging.Logger) -> None:
         assert kept in text
     if form == "json":
         lines = [json.loads(line) for line in text.splitlines()]
-        assert [41, "info", "novate.test"] == [lines[0][name] for name in ("sequence", "level", "logger")]
+        assert [41, "info", "a.library"] == [lines[0][name] for name in ("sequence", "level", "logger")]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ from novate.apps import venue_tasks
 from novate.apps.venue_tasks import BatchPoster
 from novate.execution import journal, recovery, sealing, sequencer, snapshot
 from novate.execution.engine import Engine, Events
-from novate.execution.journal import Entry, Journal
+from novate.execution.frame_scan import Entry
+from novate.execution.journal import Journal
 from novate.execution.sealing import Sealer
+from novate.execution.tables import NONE
 from novate.execution.tables import World as Tables
 from novate.protocol.command import Command
 from novate.protocol.generated.codes import CommandKind, EventKind
@@ -53,6 +55,7 @@ def acknowledge_before_sync(patch: pytest.MonkeyPatch) -> None:
 def show_before_sync(patch: pytest.MonkeyPatch) -> None:
     """A recovery does not sync the frames that it found, and shows them."""
     patch.setattr(Journal, "open_segment", without_syncs(Journal.open_segment))
+    patch.setattr(journal, "rewrite_tail", without_syncs(journal.rewrite_tail))
 
 
 def forget_names(patch: pytest.MonkeyPatch) -> None:
@@ -158,8 +161,21 @@ def restore_fresh_groups(patch: pytest.MonkeyPatch) -> None:
 
 def restore_queues_backwards(patch: pytest.MonkeyPatch) -> None:
     """A snapshot is restored with the last of each queue first."""
-    list_queued = snapshot.list_queued
-    patch.setattr(snapshot, "list_queued", lambda world: list_queued(world)[::-1])
+    rebuild = snapshot.rebuild_indexes
+
+    def turn(world: Any) -> None:
+        rebuild(world)
+        for level in world.levels[world.levels["head"] != world.levels["tail"]]:
+            slots = [int(level["head"])]
+            while world.orders["next"][slots[-1]] != NONE:
+                slots.append(int(world.orders["next"][slots[-1]]))
+            for slot in slots:
+                order = world.orders[slot]
+                order["next"], order["prev"] = int(order["prev"]), int(order["next"])
+            place = world.levels["key"] == level["key"]
+            world.levels["head"][place], world.levels["tail"][place] = slots[-1], slots[0]
+
+    patch.setattr(snapshot, "rebuild_indexes", turn)
 
 
 def owe_withdrawals_twice(patch: pytest.MonkeyPatch) -> None:
@@ -194,6 +210,7 @@ def never_repost(patch: pytest.MonkeyPatch) -> None:
         return receipt["gasUsed"] if receipt is not None else 0
 
     patch.setattr(BatchPoster, "post_missing", post_one)
+    patch.setattr(BatchPoster, "post_left", lambda self: None)
 
 
 def pay_subaccounts_themselves(patch: pytest.MonkeyPatch) -> None:

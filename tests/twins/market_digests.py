@@ -213,10 +213,10 @@ def fill_future_row(*arguments: int) -> tuple[int, ...]:
     return int(mark), *row.tolist(), *basis_row.tolist()
 
 
-def fill_protected_bound(bounds: Any, *arguments: Any) -> list[int]:
+def fill_protected_bound(bounds: Any, *arguments: Any) -> tuple[int, ...]:
     """The bounds with one quote more."""
     quote_margin.add_protected_bound(bounds, *arguments)
-    return [int(bound) for bound in bounds]
+    return tuple(int(bound) for bound in bounds)
 
 
 def trade(position: Any, *arguments: int) -> tuple[int, int, int]:
