@@ -164,7 +164,10 @@ def test_a_damaged_mark_is_an_error(world: PostingWorld, tmp_path: Path) -> None
 def invent_log(method: str, params: list[Any], answer: Any) -> Any:
     """A deposit of a million that nobody made."""
     if method == "eth_getLogs" and answer:
-        return [{**answer[0], "data": "0x" + (10**12).to_bytes(32, "big").hex()}, *answer[1:]]
+        # The data of an entry: kind, asset, amount, and more.
+        data = answer[0]["data"]
+        amount = (10**12).to_bytes(32, "big").hex()
+        return [{**answer[0], "data": data[:130] + amount + data[194:]}, *answer[1:]]
     return answer
 
 
@@ -203,13 +206,13 @@ def test_a_lie_stops_deposits_until_it_ends(
 
 
 def test_logs_that_all_forget_are_missed(world: PostingWorld, proxies: list[Proxy]) -> None:
-    """If every endpoint leaves a log out, the vault's own count still says that one is missing."""
+    """If every endpoint leaves a log out, the inbox's own count still says that one is missing."""
     watcher = watch(world, addresses=[proxy.address for proxy in proxies])
     deposit(world, 5)
     world.node.mine(DEPTH)
     for proxy in proxies:
         proxy.lie = forget_logs
-    with pytest.raises(EndpointsDisagree, match="the vault counts 1 deposits, its logs show 0"):
+    with pytest.raises(EndpointsDisagree, match="the inbox counts 1 deposits, its logs show 0"):
         watcher.poll()
 
 

@@ -178,6 +178,6 @@ def test_what_the_contract_would_refuse_is_not_sent(world: PostingWorld, tmp_pat
     world.source.headers[1] = make_header(2, world.time_ns, 7)
     poster = world.poster(tmp_path / "record.json", window=1)
     world.drive(poster, 1)
-    with pytest.raises(PostingHeld, match="deposit cursor beyond the vault"):
+    with pytest.raises(PostingHeld, match="inbox cursor beyond the inbox"):
         poster.step(2)
     assert 1 == len(world.mined())

@@ -51,7 +51,7 @@ RISK_BUGS = (
     plant("all quotes can be sold", "execution/group_margin", "main 6 200",
           'min(limit_lots, group["open_sell_lots"])',
           'min(limit_lots, group["open_lots"])'),
-    plant("a group's effects grow old", "execution/group_margin", "crowd 4 200",
+    plant("a group's effects grow old", "execution/group_margin", "crowd 9 300",
          ('    group["stale"] = 1\n'
           "    portfolio = "),
           "    portfolio = "),

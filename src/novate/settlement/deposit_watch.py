@@ -159,9 +159,9 @@ class DepositWatch:
         """Compare the vault's own count: logs that every endpoint leaves out would be missed otherwise."""
         count = int.from_bytes(self._chain.call(self._log.address, self._log.count_call, anchor), "big")
         if count > cursor:
-            raise EndpointsDisagree(f"the vault counts {count} deposits, its logs show {cursor}")
+            raise EndpointsDisagree(f"the inbox counts {count} deposits, its logs show {cursor}")
         if count < cursor:
             # A branch that is still growing, or one that never had what was credited.
             raise EndpointsDisagree(
-                f"the vault counts {count} deposits at block {anchor.number}, {cursor} were credited"
+                f"the inbox counts {count} deposits at block {anchor.number}, {cursor} were credited"
             )
