@@ -1,5 +1,6 @@
 """One seed from its beginning to its end: lives that end badly, then one in which everybody can leave."""
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,18 @@ class Result(NamedTuple):
 
 
 @contextmanager
+def silence_logs() -> Iterator[None]:
+    """Keep the venue's log quiet: what it says of planned faults is in the trace already."""
+    log = logging.getLogger("novate")
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+@contextmanager
 def use_small_figures() -> Iterator[None]:
     """Let journals rotate and snapshots be taken often."""
     before = [getattr(module, name) for module, name, _ in SMALL]
@@ -56,7 +69,7 @@ def run_seed(seed: int, echo: bool = False) -> tuple[Result, list[str]]:
     world = World(seed, echo)
     lives = 0
     try:
-        with use_small_figures(), mount(world.disk), warnings.catch_warnings():
+        with silence_logs(), use_small_figures(), mount(world.disk), warnings.catch_warnings():
             world.tell(f"seed {seed}: {describe_faults(world)}")
             for trader in range(TRADERS):
                 world.deposit(trader, world.make_chance(f"wealth {trader}"))

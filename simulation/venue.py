@@ -1,7 +1,6 @@
 """One life of a venue's process: production's recovery, sequencer, poster and tasks, without a web server."""
 
 import asyncio
-import logging
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -91,6 +90,3 @@ class SimulatedVenue(Venue):
             self.world.fail(f"the venue failed by itself: {failure!r}")
         self.world.loop.end("failure")
         self.world.tell(f"the venue ends its process: {failure!r}")
-
-
-logging.getLogger("novate").setLevel(logging.CRITICAL + 1)

@@ -96,7 +96,12 @@ class World:
 
     def _create(self, level: str, mutation: Mutation | None, token: str) -> None:
         """Begin a chain with one token on it."""
-        self.evm: Any = EVM(spec_id="CANCUN", gas_limit=30_000_000, env=Env(cfg=CfgEnv(chain_id=31337)))
+        self._begin(level, mutation, 31337)
+        self.token = self.deploy_token(token)
+
+    def _begin(self, level: str, mutation: Mutation | None, chain_id: int) -> None:
+        """Begin a chain with nothing on it."""
+        self.evm: Any = EVM(spec_id="CANCUN", gas_limit=30_000_000, env=Env(cfg=CfgEnv(chain_id=chain_id)))
         self.now_s = START_S
         self.gas_used = 0
         self.calls = 0
@@ -106,7 +111,6 @@ class World:
         self.entered: list[int] = []
         self.last_owed: list[Withdrawal] = []
         self._level, self._mutation = level, mutation
-        self.token = self.deploy_token(token)
 
     def deploy_token(self, name: str) -> Contract:
         """Deploy one of the tokens."""

@@ -9,7 +9,6 @@ from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils.address import to_checksum_address
-from pyrevm import EVM, CfgEnv, Env
 
 from novate.protocol.frame import keccak256
 from novate.settlement.client import compute_create_address
@@ -91,12 +90,7 @@ class KeysWorld(World):
         chain_id: int = CHAIN_ID,
         is_deputy: bool = False,
     ) -> None:
-        self.evm: Any = EVM(spec_id="CANCUN", gas_limit=30_000_000, env=Env(cfg=CfgEnv(chain_id=chain_id)))
-        self.now_s = START_S
-        self.gas_used = 0
-        self.logs: list[Any] = []
-        self.entered: list[int] = []
-        self._level, self._mutation = level, None
+        self._begin(level, None, chain_id)
         self._mutations = mutations
         self.domain = Domain(chain_id, SETTLEMENT)
         self.owners = self.deploy_own("Owners")
