@@ -22,7 +22,7 @@ from novate.access.gateway.audit import AuditError, AuditLog, check_lines
 from novate.access.gateway.credentials import Credential, Doorkeeper, read_rights
 from novate.access.gateway.desk import GatewayDesk, read_clock_ms
 from novate.access.gateway.keystore import KeystoreError, create_keystore, open_keystore, read_address_of
-from novate.access.gateway.policy import PolicyLimits
+from novate.access.gateway.policy import KeyTerms, Policy, PolicyLimits
 from novate.access.gateway.server import GatewayServer
 from novate.access.gateway.translation import TRANSLATIONS
 from novate.protocol.signing import compute_address
@@ -239,6 +239,24 @@ def test_nothing_is_signed_beyond_the_limits(tmp_path: Path) -> None:
             assert "reader has no scope trade:read_write" in refused["error"]["message"]
 
     asyncio.run(scenario())
+
+
+def test_who_has_sent_too_much_can_take_it_back() -> None:
+    """The file's own rate never stops a cancel; the key's does, because the law would refuse it anyway."""
+    now = [0]
+    policy = Policy(PolicyLimits(orders_per_minute=2), None, lambda: now[0])
+    policy.count(False)
+    policy.count(False)
+    with pytest.raises(ApiError, match="2 commands were signed within a minute"):
+        policy.count(False)
+    policy.count(True)
+    now[0] = 60_000
+    policy.count(False)
+    terms = KeyTerms("trade cancel", 1 << 60, rate_per_minute=1)
+    keyed = Policy(PolicyLimits(), terms, lambda: now[0])
+    keyed.count(False)
+    with pytest.raises(ApiError, match="1 commands"):
+        keyed.count(True)
 
 
 def test_the_venues_refusals_come_through(tmp_path: Path) -> None:

@@ -27,11 +27,12 @@ OWN = "gateway"
 
 
 class Request(NamedTuple):
-    """What a signature is for: whose request, which method, its parameters."""
+    """What a signature is for: whose request, which method, its parameters, the key's scope that it needs."""
 
     bot: str
     method: str
     params: dict[str, Any]
+    scope: str = ""
 
 
 REQUEST: ContextVar[Request | None] = ContextVar("request", default=None)
@@ -72,7 +73,7 @@ class WatchedSigner:
         if request is None:
             raise RuntimeError("Condition failed: the gateway signs only what it has checked.")
         if request is not LOGIN and self.policy is not None:
-            self.policy.count()
+            self.policy.count(request.scope == "cancel")
         self.audit.record(
             time.time_ns(),
             "signing",
@@ -185,7 +186,7 @@ class GatewayDesk:
         Errors     ApiError for what is refused here, unsigned; VenueError for what the venue refuses;
                    ConnectionLost or TimeoutError if its answer did not come: then it may have been taken.
         """
-        with signing_for(Request(grant.name, method, params)):
+        with signing_for(Request(grant.name, method, params, scope)):
             try:
                 self.policy.check_key(scope)
                 result = await run(self, params)

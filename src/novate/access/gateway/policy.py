@@ -17,6 +17,7 @@ from novate.access.errors import ApiError
 from novate.protocol.generated.codes import AccessCode
 
 MINUTE_MS = 60_000
+SIGNED_MAX = 1_000_001  # More than any rate allows in a minute.
 FORBIDDEN_NUMBER = 13021
 Usdc = Annotated[float, msgspec.Meta(ge=0)]
 Rate = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
@@ -58,7 +59,7 @@ class Policy:
         self.limits = limits
         self.terms = terms
         self.clock_ms = clock_ms
-        self.signed: deque[int] = deque()
+        self.signed: deque[int] = deque(maxlen=SIGNED_MAX)
 
     def check_key(self, scope: str) -> None:
         """Refuse what the key may not sign, or no longer. [KEY-1] [KEY-2]"""
@@ -88,14 +89,18 @@ class Policy:
         if smallest and notional > Decimal(str(smallest)):
             raise LimitExceeded(f"an order of {notional:.2f} USDC is above {smallest} USDC")
 
-    def count(self) -> None:
-        """Count one command that is about to be signed, or refuse it for coming too soon. [KEY-4]"""
-        rates = [self.limits.orders_per_minute, 0 if self.terms is None else self.terms.rate_per_minute]
+    def count(self, is_cancel: bool) -> None:
+        """Count one command that is about to be signed, or refuse it for coming too soon. [KEY-4]
+
+        A cancel is held only to the key's rate, which the law would refuse it by: who has sent too much must
+        still be able to take it back.
+        """
+        own = 0 if is_cancel else self.limits.orders_per_minute
+        rates = [own, 0 if self.terms is None else self.terms.rate_per_minute]
         smallest = min((rate for rate in rates if rate), default=0)
         now_ms = self.clock_ms()
         while self.signed and self.signed[0] <= now_ms - MINUTE_MS:
             self.signed.popleft()
         if smallest and len(self.signed) >= smallest:
             raise LimitExceeded(f"{smallest} commands were signed within a minute")
-        if smallest:
-            self.signed.append(now_ms)
+        self.signed.append(now_ms)
